@@ -1,0 +1,47 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use anyhow::bail;
+use manifest::Store;
+use record::InputHash;
+
+/// What the frame lends to `compute`: its data, and a way to tell how far it is.
+pub struct Context<'a> {
+    store: &'a Store,
+    inputs: BTreeMap<String, Option<String>>,
+    told: Mutex<usize>,
+    tell: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        store: &'a Store,
+        inputs: &[InputHash],
+        tell: &'a (dyn Fn(usize, usize) + Sync),
+    ) -> Self {
+        let inputs = inputs.iter().map(|input| (input.name.clone(), input.sha256.clone()));
+        Self { store, inputs: inputs.collect(), told: Mutex::new(0), tell }
+    }
+
+    /// The verified content of a data file; none if it is missing, which only happens for inputs that
+    /// name the outputs to be skipped without them.
+    ///
+    /// # Errors
+    /// A file that was not declared by `inputs`, or that changed since it was verified.
+    pub fn read(&self, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        match self.inputs.get(name) {
+            None => bail!("{name} is not among the declared inputs; add it to `inputs`"),
+            Some(None) => Ok(None),
+            Some(Some(_)) => Ok(Some(self.store.read(name)?)),
+        }
+    }
+
+    /// Tells that one more of `total` equal steps is done. May be called from any thread.
+    pub fn step(&self, total: usize) {
+        // A poisoned counter means that another thread panicked; that panic is what will be reported.
+        if let Ok(mut done) = self.told.lock() {
+            *done += 1;
+            (self.tell)(*done, total);
+        }
+    }
+}

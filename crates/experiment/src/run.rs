@@ -1,0 +1,276 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Parser;
+use manifest::Store;
+use record::{
+    Description, Device, Draft, InputHash, Key, Outcome, Output, Record, Results, SCHEMA_VERSION,
+    Skipped, Stopwatch, Tier, Workspace, canonical,
+};
+
+use crate::{Context, Drawing, Experiment};
+
+/// Runs one experiment and writes results/<tier>/<id>/.
+#[derive(Parser)]
+struct Arguments {
+    /// Print what the experiment needs, makes and costs at a tier, as JSON, and stop.
+    #[arg(long, value_name = "TIER")]
+    describe: Option<Tier>,
+    /// smoke, laptop or paper.
+    #[arg(long, default_value = "laptop")]
+    tier: Tier,
+    /// Shift of the base seed; results with a shift lie in a folder of their own.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where tensors live.
+    #[arg(long, default_value = "cpu")]
+    device: Device,
+    /// Threads to use; none: one for each core. Results do not depend on it.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// The folder of all results; none: results/ of the workspace.
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// Print lines `progress <done> <total>` for the runner.
+    #[arg(long)]
+    progress: bool,
+    /// Log more; twice for still more.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+/// The `main` of an experiment binary.
+#[allow(clippy::print_stderr, reason = "the edge of a program: errors go to the user here")]
+pub fn main<E: Experiment>() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run::<E>(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error:#}", E::ID);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run<E: Experiment>(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(tier) = arguments.describe {
+        let (description, _) = resolve::<E>(tier, arguments.seed)?;
+        return say(&serde_json::to_string(&description)?);
+    }
+    log_to_stderr(arguments.verbose);
+    let tier = arguments.tier;
+    let (description, config) = resolve::<E>(tier, arguments.seed)?;
+    let root = Workspace::find(&std::env::current_dir()?)?;
+    let store = Store::from_env(&root)?;
+    let (inputs, skipped) = locate(&description, &store)?;
+    let results_root = arguments.results.clone().unwrap_or_else(|| root.join("results"));
+    let results = Results::new(&results_root, tier, arguments.seed);
+    let key = key(&description, &root, inputs.clone(), &results, arguments)?;
+
+    let mut draft = results.begin(E::ID, || {
+        tracing::warn!("another run of {} is in progress; waiting for it to end", E::ID);
+    })?;
+    if results.key(E::ID)?.as_ref() == Some(&key) {
+        return say(&format!("{} is up to date", results.place(E::ID).display()));
+    }
+    let watch = Stopwatch::start();
+    let config_hash = canonical::hash("the config", &description.config)?;
+    draft.write("config.json", serde_json::to_string_pretty(&description.config)?.as_bytes())?;
+
+    let threads = threads(arguments.threads)?;
+    let tell = |done: usize, total: usize| {
+        if arguments.progress {
+            // The runner may be gone; the result is worth having all the same.
+            say(&format!("progress {done} {total}")).ok();
+        }
+    };
+    let context = Context::new(&store, &inputs, &tell);
+    let measured = E::compute(&config, &context)?;
+
+    let (figures, tables) = draw::<E>(&config, &measured, &config_hash, &mut draft)?;
+    all_outputs_made::<E>(&figures, &tables, &skipped)?;
+    let claims = E::claims(&config, &measured).into_iter();
+    let claims = claims.map(|claim| claim.judge(tier)).collect::<Result<_, _>>()?;
+    let result = Outcome {
+        schema_version: SCHEMA_VERSION,
+        id: E::ID.to_owned(),
+        tier,
+        title: E::TITLE.to_owned(),
+        config: description.config.clone(),
+        config_hash,
+        inputs,
+        code_hash: key.code_hash()?,
+        seeds: description.seeds.clone(),
+        numbers: E::numbers(&config, &measured),
+        claims,
+        figures,
+        tables,
+        skipped,
+    };
+    let run = watch.finish(&root, arguments.device, threads, description.cost);
+    let record = Record { result, run };
+    let place = draft.publish(&record, &key)?;
+    if !arguments.progress {
+        for claim in &record.result.claims {
+            let verdict = claim.verdict.map_or("not judged", record::Verdict::word);
+            say(&format!("{verdict:>14}  {}  {}", claim.id, claim.text))?;
+        }
+        say(&format!("{}", place.display()))?;
+    }
+    Ok(())
+}
+
+/// The config of a tier with its seeds shifted, and what the experiment says of itself.
+fn resolve<E: Experiment>(tier: Tier, shift: u64) -> anyhow::Result<(Description, E::Config)> {
+    let mut config = E::config(tier);
+    for seed in E::seeds(&mut config) {
+        *seed = seed.checked_add(shift).context("the shifted seed does not fit 64 bits")?;
+    }
+    let tree = canonical::tree("the config", &config)?;
+    // What does not survive a round trip (a NaN, say) could not be rerun from the record.
+    let config: E::Config =
+        serde_json::from_value(tree.clone()).context("the config does not read back from JSON")?;
+    let again = canonical::tree("the config", &config)?;
+    ensure!(tree == again, "the config changes when it is written and read back");
+    let mut seeds_of = serde_json::from_value(tree.clone())?;
+    let description = Description {
+        id: E::ID.to_owned(),
+        title: E::TITLE.to_owned(),
+        needs: E::needs().iter().map(ToString::to_string).collect(),
+        inputs: E::inputs(&config),
+        config: tree,
+        seeds: E::seeds(&mut seeds_of).to_vec(),
+        outputs: E::OUTPUTS.iter().map(ToString::to_string).collect(),
+        cost: E::cost(tier),
+    };
+    Ok((description, config))
+}
+
+/// Finds the data; what is missing and may be missing becomes a list of skipped outputs.
+fn locate(
+    description: &Description,
+    store: &Store,
+) -> anyhow::Result<(Vec<InputHash>, Vec<Skipped>)> {
+    let (mut hashes, mut skipped) = (Vec::new(), Vec::new());
+    for input in &description.inputs {
+        let sha256 = match store.locate(&input.name) {
+            Ok(located) => Some(located.sha256),
+            Err(manifest::Error::Missing { .. }) if !input.outputs.is_empty() => {
+                let skips = input.outputs.iter();
+                skipped.extend(
+                    skips.map(|id| Skipped { id: id.clone(), missing: input.name.clone() }),
+                );
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        hashes.push(InputHash { name: input.name.clone(), sha256 });
+    }
+    Ok((hashes, skipped))
+}
+
+fn key(
+    description: &Description,
+    root: &Path,
+    inputs: Vec<InputHash>,
+    results: &Results,
+    arguments: &Arguments,
+) -> anyhow::Result<Key> {
+    let workspace = Workspace::load(root)?;
+    let program = std::env::current_exe()?;
+    let built = std::fs::metadata(&program)?.modified()?;
+    if let Some(source) = workspace.newer_source(&description.id, built)? {
+        bail!(
+            "{} changed after this binary was built, so its result would be filed under code that \
+             did not make it; run `just run {}`, which builds first",
+            source.display(),
+            description.id
+        );
+    }
+    let mut needs = BTreeMap::new();
+    for id in &description.needs {
+        let Some(record) = results.record(id)? else {
+            bail!("it needs the result of {id}; run `just run {}`, which makes it", description.id);
+        };
+        needs.insert(id.clone(), record.result_hash()?);
+    }
+    Ok(workspace.key(description, arguments.tier, inputs, needs, arguments.device)?)
+}
+
+fn threads(wanted: Option<usize>) -> anyhow::Result<usize> {
+    let threads = match wanted {
+        Some(0) => bail!("--threads is 0; expected at least 1"),
+        Some(threads) => threads,
+        None => std::thread::available_parallelism()?.get(),
+    };
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    Ok(threads)
+}
+
+/// Draws everything into the draft and returns what was drawn.
+fn draw<E: Experiment>(
+    config: &E::Config,
+    measured: &E::Measured,
+    config_hash: &str,
+    draft: &mut Draft,
+) -> anyhow::Result<(Vec<Output>, Vec<Output>)> {
+    let stamp = format!("{} · {}", E::ID, &config_hash[..8]);
+    let (mut figures, mut tables) = (Vec::new(), Vec::new());
+    for drawing in E::drawings(config, measured) {
+        let (id, title, csv) = match &drawing {
+            Drawing::Figure(figure) => (figure.id(), figure.title(), figure.csv()),
+            Drawing::Table(table) => (table.id(), table.title(), table.csv()?),
+        };
+        draft.write(&format!("{id}.csv"), csv.as_bytes())?;
+        let output = Output {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            data_sha256: canonical::sha256(csv.as_bytes()),
+        };
+        match &drawing {
+            Drawing::Figure(figure) => {
+                draft.write(&format!("{id}.svg"), figure.svg(&stamp)?.as_bytes())?;
+                draft.write(&format!("{id}.png"), &figure.png(&stamp)?)?;
+                figures.push(output);
+            }
+            Drawing::Table(table) => {
+                draft.write(&format!("{id}.md"), table.markdown()?.as_bytes())?;
+                tables.push(output);
+            }
+        }
+    }
+    Ok((figures, tables))
+}
+
+/// Every declared output is drawn or skipped, once.
+fn all_outputs_made<E: Experiment>(
+    figures: &[Output],
+    tables: &[Output],
+    skipped: &[Skipped],
+) -> anyhow::Result<()> {
+    let drawn = figures.iter().chain(tables).map(|output| output.id.as_str());
+    let ids: Vec<_> = drawn.chain(skipped.iter().map(|skip| skip.id.as_str())).collect();
+    let made: BTreeSet<_> = ids.iter().copied().collect();
+    let declared: BTreeSet<_> = E::OUTPUTS.iter().copied().collect();
+    ensure!(
+        made == declared && ids.len() == made.len(),
+        "OUTPUTS declares {declared:?} but the run drew or skipped {ids:?}"
+    );
+    Ok(())
+}
+
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout().lock(), "{line}").context("cannot write to standard output")
+}

@@ -1,0 +1,182 @@
+use crate::csv::figure_csv;
+use crate::draw::draw;
+use crate::layout::lay_out;
+use crate::notebook;
+use crate::png::rasterize;
+use crate::svg::Words;
+use crate::theme::{NOTEBOOK_ZOOM, POINTS_PER_MM};
+use crate::{Error, Panel};
+
+/// The printed width of a figure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Width {
+    /// One text column, 85 mm.
+    #[default]
+    Column,
+    /// The whole page, 178 mm.
+    Page,
+}
+
+impl Width {
+    pub(crate) fn mm(self) -> f64 {
+        match self {
+            Self::Column => 85.0,
+            Self::Page => 178.0,
+        }
+    }
+}
+
+/// A figure: panels in a grid, filled row by row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) caption: String,
+    pub(crate) columns: usize,
+    pub(crate) width: Width,
+    pub(crate) panel_height_mm: f64,
+    pub(crate) share_x: bool,
+    pub(crate) share_y: bool,
+    pub(crate) panels: Vec<Panel>,
+}
+
+impl Figure {
+    /// A figure without panels, one text column wide. An empty title draws none.
+    pub fn new(id: &str, title: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            caption: String::new(),
+            columns: 1,
+            width: Width::Column,
+            panel_height_mm: 45.0,
+            share_x: false,
+            share_y: false,
+            panels: Vec::new(),
+        }
+    }
+
+    /// A plain sentence for the caption and the SVG's description; it is not drawn.
+    #[must_use]
+    pub fn caption(mut self, caption: &str) -> Self {
+        caption.clone_into(&mut self.caption);
+        self
+    }
+
+    /// The number of panels side by side; 0 counts as 1.
+    #[must_use]
+    pub fn columns(mut self, columns: usize) -> Self {
+        self.columns = columns.max(1);
+        self
+    }
+
+    /// The printed width.
+    #[must_use]
+    pub fn width(mut self, width: Width) -> Self {
+        self.width = width;
+        self
+    }
+
+    /// The height of each panel's plotting area, without labels; 45 mm unless told.
+    #[must_use]
+    pub fn panel_height_mm(mut self, height: f64) -> Self {
+        self.panel_height_mm = height;
+        self
+    }
+
+    /// Gives all panels the same x range and labels it below the lowest ones only.
+    #[must_use]
+    pub fn share_x(mut self) -> Self {
+        self.share_x = true;
+        self
+    }
+
+    /// Gives all panels the same y range and labels it beside the leftmost ones only.
+    #[must_use]
+    pub fn share_y(mut self) -> Self {
+        self.share_y = true;
+        self
+    }
+
+    /// Adds a panel to the right of the last one, or below where the row is full.
+    #[must_use]
+    pub fn panel(mut self, panel: Panel) -> Self {
+        self.panels.push(panel);
+        self
+    }
+
+    /// The figure's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The figure's title.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The caption given with [`Figure::caption`].
+    pub fn caption_text(&self) -> &str {
+        &self.caption
+    }
+
+    /// The name of a panel in the CSV and in messages: its letter.
+    pub(crate) fn panel_name(&self, index: usize) -> String {
+        letters(index)
+    }
+
+    /// The data behind the figure as tidy CSV with the columns
+    /// `panel,series,kind,x,y,low,high`. A panel is its letter; a histogram's bar runs from `low` to
+    /// `high` in x and has its count as `y`.
+    pub fn csv(&self) -> String {
+        figure_csv(self)
+    }
+
+    /// The picture as SVG, at its printed size. The `stamp`, by custom the short hash of the
+    /// configuration, is printed small beside the id, and both stand in the metadata.
+    ///
+    /// The same description and stamp give the same bytes.
+    ///
+    /// # Errors
+    /// Any variant of [`Error`] about a figure: data that cannot be shown, texts that overlap or do
+    /// not fit, characters without a glyph.
+    pub fn svg(&self, stamp: &str) -> Result<String, Error> {
+        let mm = |points: f64| format!("{:.2}mm", points / POINTS_PER_MM);
+        self.document(stamp, mm)
+    }
+
+    fn document(&self, stamp: &str, length: impl Fn(f64) -> String) -> Result<String, Error> {
+        let canvas = lay_out(self, stamp)?;
+        let words = Words {
+            title: if self.title.is_empty() { &self.id } else { &self.title },
+            description: &self.caption,
+            metadata: &format!("figure: {}; config: {stamp}", self.id),
+            size: (length(canvas.width), length(canvas.height)),
+        };
+        draw(&self.id, &canvas, &words)
+    }
+
+    /// The picture as PNG: the SVG at 300 dots per inch of its printed width.
+    ///
+    /// # Errors
+    /// As [`Figure::svg`].
+    pub fn png(&self, stamp: &str) -> Result<Vec<u8>, Error> {
+        rasterize(&self.id, &self.svg(stamp)?, self.width.mm())
+    }
+
+    /// Shows the figure, or the reason why it cannot be drawn, in a notebook with an evcxr kernel.
+    pub fn evcxr_display(&self) {
+        let pixels = |points: f64| format!("{:.0}", points * NOTEBOOK_ZOOM * 96.0 / 72.0);
+        match self.document("", pixels) {
+            Ok(svg) => notebook::show("image/svg+xml", &svg),
+            Err(error) => notebook::show("text/plain", &error.to_string()),
+        }
+    }
+}
+
+/// a, b, … z, aa, ab, …
+fn letters(index: usize) -> String {
+    let mut name = if index >= 26 { letters(index / 26 - 1) } else { String::new() };
+    name.push(char::from(b'a' + u8::try_from(index % 26).unwrap_or(0)));
+    name
+}

@@ -1,0 +1,73 @@
+//! Puts a label inside the plotting area beside its series, where there is room.
+
+use crate::geometry::{Point, Rect};
+use crate::text::Text;
+
+use super::obstacles::Obstacles;
+
+/// Distances from the series that are tried.
+const GAPS: [f64; 3] = [2.0, 4.0, 7.0];
+/// Room that is kept around a label.
+const CLEAR: f64 = 1.5;
+
+/// The left end of the baseline of the best free place beside one of the anchors, if there is any:
+/// near its own series, nearer to it than to others, and rather at the right.
+pub(crate) fn place(
+    text: &Text,
+    anchors: &[Point],
+    owner: usize,
+    obstacles: &Obstacles,
+    area: Rect,
+) -> Option<Point> {
+    let mut best: Option<(f64, Point)> = None;
+    for &anchor in anchors {
+        for gap in GAPS {
+            for (toward_right, toward_bottom) in DIRECTIONS {
+                let at = beside(text.ink, anchor, gap, toward_right, toward_bottom);
+                let bounds = text.ink.shifted(at.0, at.1).expanded(CLEAR);
+                if !area.contains(bounds) || obstacles.meet(bounds) {
+                    continue;
+                }
+                let (own, other) = obstacles.distances(bounds, owner);
+                let ambiguity = 4.0 * (own + 4.0 - other).max(0.0);
+                let from_right = (area.right - anchor.0) / area.width();
+                let below = if toward_bottom > 0.0 { 0.3 } else { 0.0 };
+                let cost = gap + ambiguity + 3.0 * from_right + below;
+                if best.is_none_or(|(least, _)| cost < least) {
+                    best = Some((cost, at));
+                }
+            }
+        }
+    }
+    // A place nearer to another series would mislead.
+    best.filter(|(cost, _)| *cost < 20.0).map(|(_, at)| at)
+}
+
+/// Left, middle or right, and above, level or below.
+const DIRECTIONS: [(f64, f64); 8] = [
+    (0.0, -1.0),
+    (1.0, -1.0),
+    (1.0, 0.0),
+    (1.0, 1.0),
+    (0.0, 1.0),
+    (-1.0, 1.0),
+    (-1.0, 0.0),
+    (-1.0, -1.0),
+];
+
+/// The baseline's left end of a text whose ink stands beside an anchor in a direction.
+pub(crate) fn beside(
+    ink: Rect,
+    anchor: Point,
+    gap: f64,
+    toward_right: f64,
+    toward_bottom: f64,
+) -> Point {
+    // Diagonal places keep the same distance from the anchor as the straight ones.
+    let gap = if toward_right != 0.0 && toward_bottom != 0.0 { 0.7 * gap } else { gap };
+    let center_x = anchor.0 + toward_right * (gap + ink.width() / 2.0);
+    let center_y = anchor.1 + toward_bottom * (gap + ink.height() / 2.0);
+    let middle_x = f64::midpoint(ink.left, ink.right);
+    let middle_y = f64::midpoint(ink.top, ink.bottom);
+    (center_x - middle_x, center_y - middle_y)
+}

@@ -1,0 +1,284 @@
+//! A plotters backend that writes SVG: whole numbers on a fine grid, text as shared outlines.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
+use plotters_backend::{
+    BackendColor, BackendCoord, BackendStyle, DrawingBackend, DrawingErrorKind,
+};
+
+use crate::mark::Stroke;
+use crate::scene::{Grid, Lettering, Paint, Pen, grid, grid_point};
+use crate::text::{GlyphKey, Weight, outline};
+use crate::theme::{BOLD_STROKE, REGULAR_STROKE};
+
+type Drawn = Result<(), DrawingErrorKind<Infallible>>;
+
+/// Text made safe inside XML elements and attributes.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The words that go into an SVG beside the picture.
+pub(crate) struct Words<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) description: &'a str,
+    pub(crate) metadata: &'a str,
+    /// The `width` and `height` attributes, with their unit.
+    pub(crate) size: (String, String),
+}
+
+/// Elements drawn so far and the glyphs that they use.
+pub(crate) struct Svg {
+    size: (u32, u32),
+    body: String,
+    glyphs: BTreeSet<GlyphKey>,
+}
+
+impl Svg {
+    /// An empty picture of this size on the grid.
+    pub(crate) fn new(size: (u32, u32)) -> Self {
+        Self { size, body: String::new(), glyphs: BTreeSet::new() }
+    }
+
+    /// A path with a pen, which a plotters style cannot say.
+    pub(crate) fn stroke_path(&mut self, points: impl IntoIterator<Item = Grid>, pen: &Pen) {
+        let data = path_data(points);
+        if !data.is_empty() {
+            self.body += &format!("<path d=\"{data}\" fill=\"none\"{}/>\n", stroke(pen));
+        }
+    }
+
+    /// A box with an outline.
+    pub(crate) fn rectangle(&mut self, [a, b]: [Grid; 2], paint: Paint, outline: Option<&Pen>) {
+        let (left, top) = (a.0.min(b.0), a.1.min(b.1));
+        let (width, height) = ((a.0 - b.0).abs(), (a.1 - b.1).abs());
+        let style = fill(paint) + &outline.map_or(String::new(), stroke);
+        self.body += &format!(
+            "<rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\"{style}/>\n"
+        );
+    }
+
+    /// A disk with an outline; the radius is in points.
+    pub(crate) fn disk(&mut self, center: Grid, radius: f64, paint: Paint, outline: Option<&Pen>) {
+        let style = fill(paint) + &outline.map_or(String::new(), stroke);
+        let (x, y) = center;
+        self.body += &format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"{}\"{style}/>\n", grid(radius));
+    }
+
+    /// A filled polygon.
+    pub(crate) fn polygon(&mut self, points: impl IntoIterator<Item = Grid>, paint: Paint) {
+        let data = path_data(points);
+        if !data.is_empty() {
+            self.body += &format!("<path d=\"{data}Z\"{}/>\n", fill(paint));
+        }
+    }
+
+    /// A line of text with the left end of its baseline at a place.
+    pub(crate) fn lettering(&mut self, lettering: &Lettering, (x, y): Grid) {
+        let text = &lettering.text;
+        let rotation = if lettering.upward { "rotate(-90)" } else { "" };
+        let weight = match text.weight {
+            Weight::Regular => REGULAR_STROKE,
+            Weight::Bold => BOLD_STROKE,
+        };
+        let color = hex(lettering.rgb);
+        self.body += &format!(
+            "<g aria-label=\"{}\" transform=\"translate({x} {y}){rotation}\" fill=\"{color}\" \
+             stroke=\"{color}\" stroke-width=\"{weight}\">",
+            escape(&text.source)
+        );
+        for run in &text.runs {
+            let place = match grid_point((run.x, run.y)) {
+                (0, 0) => String::new(),
+                (x, y) => format!("translate({x} {y})"),
+            };
+            // Four decimals place the last glyph of a long line to a hundredth of a point.
+            let scale = format!("{:.4}", run.scale * crate::scene::GRID);
+            self.body += &format!("<g transform=\"{place}scale({scale})\">");
+            for &(key, x) in &run.glyphs {
+                self.glyphs.insert(key);
+                self.body += &format!("<use href=\"#{}\" x=\"{x}\"/>", glyph_id(key));
+            }
+            self.body += "</g>";
+        }
+        self.body += "</g>\n";
+    }
+
+    /// The whole document.
+    pub(crate) fn document(&self, words: &Words<'_>) -> String {
+        let (width, height) = self.size;
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{}\" height=\"{}\" \
+             viewBox=\"0 0 {width} {height}\" stroke-linejoin=\"round\">\n\
+             <title>{}</title>\n<desc>{}</desc>\n<metadata>{}</metadata>\n<defs>\n",
+            words.size.0,
+            words.size.1,
+            escape(words.title),
+            escape(words.description),
+            escape(words.metadata)
+        );
+        for &key in &self.glyphs {
+            let path = outline(key);
+            svg += &format!("<path id=\"{}\" d=\"{path}\"/>\n", glyph_id(key));
+        }
+        svg + "</defs>\n" + &self.body + "</svg>\n"
+    }
+}
+
+/// The same in every figure, so that several on one page may share the definition.
+fn glyph_id(key: GlyphKey) -> String {
+    format!("figures-glyph-{}-{}", key.0, key.1)
+}
+
+fn hex([r, g, b]: [u8; 3]) -> String {
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
+
+fn opacity(name: &str, value: f64) -> String {
+    if value < 1.0 { format!(" {name}=\"{value:.2}\"") } else { String::new() }
+}
+
+fn fill(paint: Paint) -> String {
+    format!(" fill=\"{}\"{}", hex(paint.rgb), opacity("fill-opacity", paint.opacity))
+}
+
+fn stroke(pen: &Pen) -> String {
+    let width = grid(pen.width);
+    // Multiples of the width, so that thin and thick lines look alike.
+    let dashes = |on: i32, off: i32| {
+        format!(" stroke-dasharray=\"{} {}\"", on * width / 10, off * width / 10)
+    };
+    let pattern = match pen.stroke {
+        Stroke::Solid => String::new(),
+        Stroke::Dashed => dashes(40, 25),
+        // Round caps make dots of dashes without length.
+        Stroke::Dotted => dashes(0, 21) + " stroke-linecap=\"round\"",
+    };
+    let color = hex(pen.paint.rgb);
+    let opacity = opacity("stroke-opacity", pen.paint.opacity);
+    format!(" stroke=\"{color}\" stroke-width=\"{width}\"{opacity}{pattern}")
+}
+
+/// `M` and then relative moves, without moves of length 0.
+fn path_data(points: impl IntoIterator<Item = Grid>) -> String {
+    let mut points = points.into_iter();
+    let Some(first) = points.next() else { return String::new() };
+    let mut data = format!("M{} {}l", first.0, first.1);
+    let (mut last, mut moved) = (first, false);
+    for point in points {
+        if point != last {
+            let separator = if moved { " " } else { "" };
+            data += &format!("{separator}{} {}", point.0 - last.0, point.1 - last.1);
+            (last, moved) = (point, true);
+        }
+    }
+    if moved { data } else { String::new() }
+}
+
+fn paint(color: BackendColor) -> Paint {
+    Paint { rgb: [color.rgb.0, color.rgb.1, color.rgb.2], opacity: color.alpha }
+}
+
+fn pen<S: BackendStyle>(style: &S) -> Pen {
+    let width = f64::from(style.stroke_width()) / crate::scene::GRID;
+    Pen { paint: paint(style.color()), width, stroke: Stroke::Solid }
+}
+
+impl DrawingBackend for Svg {
+    type ErrorType = Infallible;
+
+    fn get_size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    fn ensure_prepared(&mut self) -> Drawn {
+        Ok(())
+    }
+
+    fn present(&mut self) -> Drawn {
+        Ok(())
+    }
+
+    fn draw_pixel(&mut self, at: BackendCoord, color: BackendColor) -> Drawn {
+        self.rectangle([at, (at.0 + 1, at.1 + 1)], paint(color), None);
+        Ok(())
+    }
+
+    fn draw_line<S: BackendStyle>(
+        &mut self,
+        from: BackendCoord,
+        to: BackendCoord,
+        style: &S,
+    ) -> Drawn {
+        self.stroke_path([from, to], &pen(style));
+        Ok(())
+    }
+
+    fn draw_rect<S: BackendStyle>(
+        &mut self,
+        upper_left: BackendCoord,
+        bottom_right: BackendCoord,
+        style: &S,
+        fill: bool,
+    ) -> Drawn {
+        if fill {
+            self.rectangle([upper_left, bottom_right], paint(style.color()), None);
+        } else {
+            let none = Paint { opacity: 0.0, ..paint(style.color()) };
+            self.rectangle([upper_left, bottom_right], none, Some(&pen(style)));
+        }
+        Ok(())
+    }
+
+    fn draw_path<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        path: I,
+        style: &S,
+    ) -> Drawn {
+        self.stroke_path(path, &pen(style));
+        Ok(())
+    }
+
+    fn draw_circle<S: BackendStyle>(
+        &mut self,
+        center: BackendCoord,
+        radius: u32,
+        style: &S,
+        fill: bool,
+    ) -> Drawn {
+        let radius = f64::from(radius) / crate::scene::GRID;
+        if fill {
+            self.disk(center, radius, paint(style.color()), None);
+        } else {
+            let none = Paint { opacity: 0.0, ..paint(style.color()) };
+            self.disk(center, radius, none, Some(&pen(style)));
+        }
+        Ok(())
+    }
+
+    fn fill_polygon<S: BackendStyle, I: IntoIterator<Item = BackendCoord>>(
+        &mut self,
+        vertices: I,
+        style: &S,
+    ) -> Drawn {
+        self.polygon(vertices, paint(style.color()));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_relative_and_skip_what_does_not_move() {
+        assert_eq!(path_data([(10, 20), (10, 20), (13, 20), (13, 15)]), "M10 20l3 0 0 -5");
+        assert_eq!(path_data([(1, 1), (1, 1)]), "");
+    }
+
+    #[test]
+    fn text_is_escaped() {
+        assert_eq!(escape("a<b & \"c\""), "a&lt;b &amp; &quot;c&quot;");
+    }
+}

@@ -1,0 +1,153 @@
+//! CIFAR-10 records: the official binary layout, and the batches of the python version.
+
+use super::Array;
+use super::pickle::{Node, Pickle};
+use crate::Error;
+
+/// Bytes of a record: a label, then the red, the green and the blue plane of 32 x 32 pixels.
+pub const RECORD_BYTES: usize = 1 + PIXEL_BYTES;
+const PIXEL_BYTES: usize = 3 * 32 * 32;
+const CLASSES: u8 = 10;
+
+/// Labeled 32 x 32 color images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Images {
+    /// Class of each image, 0 to 9. `[image]`
+    pub labels: Array<u8>,
+    /// Pixels. `[image, channel, row, column]` with channels red, green, blue.
+    pub pixels: Array<u8>,
+}
+
+/// Decodes records in the official binary layout.
+///
+/// **Shapes** `n` records of 3,073 bytes give labels `[n]` and pixels `[n, 3, 32, 32]`.
+///
+/// # Errors
+///
+/// [`Error::Decode`] where the length is no multiple of 3,073 or a label is above 9.
+///
+/// # Examples
+///
+/// ```
+/// let mut record = vec![6_u8]; // a frog
+/// record.extend([0; 3072]);
+/// let images = manifest::decode::cifar::decode("one.bin", &record)?;
+/// assert_eq!(images.labels.data, [6]);
+/// assert_eq!(images.pixels.shape, [1, 3, 32, 32]);
+/// # Ok::<(), manifest::Error>(())
+/// ```
+pub fn decode(file: &str, bytes: &[u8]) -> Result<Images, Error> {
+    const FORMAT: &str = "CIFAR binary";
+    if !bytes.len().is_multiple_of(RECORD_BYTES) {
+        let expected = format!("a multiple of {RECORD_BYTES} bytes");
+        return Err(Error::decode(file, FORMAT, expected, bytes.len().to_string()));
+    }
+    let n = bytes.len() / RECORD_BYTES;
+    let mut labels = Vec::with_capacity(n);
+    let mut pixels = Vec::with_capacity(n * PIXEL_BYTES);
+    for (index, record) in bytes.chunks_exact(RECORD_BYTES).enumerate() {
+        if record[0] >= CLASSES {
+            let got = format!("{} in record {index}", record[0]);
+            return Err(Error::decode(file, FORMAT, "labels 0 to 9", got));
+        }
+        labels.push(record[0]);
+        pixels.extend_from_slice(&record[1..]);
+    }
+    Ok(images(labels, pixels))
+}
+
+fn images(labels: Vec<u8>, pixels: Vec<u8>) -> Images {
+    let n = labels.len();
+    Images {
+        labels: Array { shape: vec![n], data: labels },
+        pixels: Array { shape: vec![n, 3, 32, 32], data: pixels },
+    }
+}
+
+/// The array constructors that a python batch names; nothing else is accepted, nothing is run.
+const ALLOWED: &[&str] = &[
+    "numpy.core.multiarray _reconstruct",
+    "numpy._core.multiarray _reconstruct",
+    "numpy ndarray",
+    "numpy dtype",
+];
+
+/// Decodes a batch of the official python version: a pickled dictionary whose `data` is a numpy
+/// array of bytes `[n, 3072]` in row-major order and whose `labels` is a list of `n` integers.
+///
+/// # Errors
+///
+/// [`Error::Callable`] where the pickle names anything but numpy's array constructors,
+/// [`Error::Decode`] where it is broken or of another structure.
+pub fn decode_python_batch(file: &str, bytes: &[u8]) -> Result<Images, Error> {
+    const FORMAT: &str = "CIFAR python batch";
+    let fail = |expected: &str, got: &str| Error::decode(file, FORMAT, expected, got);
+    let pickle = Pickle::parse(file, bytes, ALLOWED)?;
+    let entry = |key: &str| {
+        pickle
+            .dict_entry(pickle.root(), key.as_bytes())
+            .ok_or_else(|| fail(&format!("a dictionary with an entry {key:?}"), "none"))
+    };
+    let label = |id: &u32| match pickle.node(*id) {
+        Node::Int(value) => u8::try_from(*value).ok().filter(|&label| label < CLASSES),
+        _ => None,
+    };
+    let labels = match pickle.node(entry("labels")?) {
+        Node::List(ids) => ids.iter().map(label).collect::<Option<Vec<u8>>>(),
+        _ => None,
+    }
+    .ok_or_else(|| fail("a list of labels 0 to 9", "something else"))?;
+    let pixels = array_bytes(&pickle, entry("data")?, labels.len()).ok_or_else(|| {
+        fail("a numpy array of bytes, one row of 3,072 per label", "something else")
+    })?;
+    Ok(images(labels, pixels.to_vec()))
+}
+
+/// The bytes of a pickled numpy array of shape `[n, 3072]`, type `u1`, C order.
+///
+/// Its state is `(version, shape, dtype, is_fortran, bytes)`; the dtype is a call with the
+/// arguments `('u1', align, copy)`.
+fn array_bytes<'a>(pickle: &Pickle<'a>, id: u32, n: usize) -> Option<&'a [u8]> {
+    let Node::Call { state: Some(state), .. } = pickle.node(id) else { return None };
+    let [_, shape, dtype, fortran, data] = pickle.tuple(*state)? else { return None };
+    let [rows, columns] = pickle.tuple(*shape)? else { return None };
+    let extents = (pickle.node(*rows), pickle.node(*columns));
+    let (Node::Int(rows), Node::Int(columns)) = extents else { return None };
+    let Node::Call { arguments, .. } = pickle.node(*dtype) else { return None };
+    let code = pickle.bytes(*pickle.tuple(*arguments)?.first()?)?;
+    let data = pickle.bytes(*data)?;
+    let fits = usize::try_from(*rows) == Ok(n)
+        && usize::try_from(*columns) == Ok(PIXEL_BYTES)
+        && matches!(code, b"u1" | b"|u1")
+        && matches!(pickle.node(*fortran), Node::Bool(false) | Node::Int(0))
+        && n.checked_mul(PIXEL_BYTES) == Some(data.len());
+    fits.then_some(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_split_into_labels_and_planes() {
+        let mut bytes = vec![0_u8; 2 * RECORD_BYTES];
+        bytes[0] = 3;
+        bytes[1] = 10; // first red
+        bytes[1025] = 20; // first green
+        bytes[RECORD_BYTES] = 9;
+        bytes[2 * RECORD_BYTES - 1] = 30; // last blue
+        let images = decode("two.bin", &bytes).unwrap();
+        assert_eq!(images.labels.data, [3, 9]);
+        assert_eq!((images.pixels.data[0], images.pixels.data[1024]), (10, 20));
+        assert_eq!(images.pixels.data.last(), Some(&30));
+    }
+
+    #[test]
+    fn short_records_and_unknown_classes_are_refused() {
+        assert!(decode("f", &[0; RECORD_BYTES - 1]).is_err());
+        let mut bytes = vec![0; RECORD_BYTES];
+        bytes[0] = 10;
+        let message = decode("f.bin", &bytes).unwrap_err().to_string();
+        assert!(message.contains("f.bin") && message.contains("10 in record 0"), "{message}");
+    }
+}

@@ -1,0 +1,162 @@
+//! Folders of PNG images, one sub-folder per class.
+
+use std::fs::DirEntry;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use super::Array;
+use crate::Error;
+
+const FORMAT: &str = "png";
+
+/// Bounds on what a folder may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most rows or columns of an image.
+    pub side: u32,
+    /// The most images in all.
+    pub images: usize,
+    /// The most bytes of pixels in all, and of any one file.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    /// Images up to 4,096 pixels a side, a million of them, a gigabyte in all.
+    fn default() -> Self {
+        Self { side: 4096, images: 1_000_000, bytes: 1 << 30 }
+    }
+}
+
+/// Labeled images of one size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageFolder {
+    /// The sub-folders' names, sorted; a label is an index into it.
+    pub classes: Vec<String>,
+    /// Class of each image. `[image]`
+    pub labels: Array<u32>,
+    /// Pixels, 8 bits a channel. `[image, row, column, channel]`
+    pub pixels: Array<u8>,
+}
+
+/// Reads every `.png` of every sub-folder, in the order of the names.
+///
+/// **Shapes** all images must agree in rows, columns and channels (1 gray, 2 gray and alpha,
+/// 3 RGB, 4 RGBA; a palette is expanded, 16 bits are cut to 8).
+///
+/// # Errors
+///
+/// [`Error::Io`] where a folder cannot be read; [`Error::Outside`] for a symbolic link;
+/// [`Error::Decode`] for a broken image, one of another size, a name that is not UTF-8, a folder
+/// without images, or more than `limits` allow.
+pub fn read(folder: &Path, limits: Limits) -> Result<ImageFolder, Error> {
+    let mut classes = Vec::new();
+    let mut labels = Vec::new();
+    let mut first_shape: Option<Vec<usize>> = None;
+    let mut pixels = Vec::new();
+    for (class, path) in entries(folder, folder)?.into_iter().filter(|(_, path)| path.is_dir()) {
+        let label = u32::try_from(classes.len()).unwrap_or(u32::MAX);
+        classes.push(class);
+        for (name, path) in entries(folder, &path)? {
+            if !name.to_ascii_lowercase().ends_with(".png") {
+                continue;
+            }
+            let file = path.display().to_string();
+            let fail = |expected: String, got: String| Error::decode(&file, FORMAT, expected, got);
+            if labels.len() >= limits.images {
+                return Err(fail(format!("at most {} images", limits.images), "more".to_owned()));
+            }
+            let left = Limits { bytes: limits.bytes - pixels.len(), ..limits };
+            let image = decode(&file, &bounded(&path, limits.bytes)?, left)?;
+            let shape = first_shape.get_or_insert_with(|| image.shape.clone());
+            if *shape != image.shape {
+                return Err(fail(format!("shape {shape:?}"), format!("{:?}", image.shape)));
+            }
+            labels.push(label);
+            pixels.extend(image.data);
+        }
+    }
+    let Some(shape) = first_shape else {
+        let file = folder.display().to_string();
+        return Err(Error::decode(&file, "image folder", "a PNG in a sub-folder", "none"));
+    };
+    let shape = std::iter::once(labels.len()).chain(shape).collect();
+    Ok(ImageFolder {
+        classes,
+        labels: Array { shape: vec![labels.len()], data: labels },
+        pixels: Array { shape, data: pixels },
+    })
+}
+
+/// The entries of a folder by name; links are refused, since they may lead anywhere.
+fn entries(root: &Path, folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let named = |entry: DirEntry| {
+        let path = entry.path();
+        if path.is_symlink() {
+            return Err(Error::Outside { path, root: root.to_owned() });
+        }
+        match entry.file_name().into_string() {
+            Ok(name) => Ok((name, path)),
+            Err(name) => {
+                let got = name.to_string_lossy().into_owned();
+                Err(Error::decode(&path.display().to_string(), FORMAT, "a UTF-8 name", got))
+            }
+        }
+    };
+    let mut list = std::fs::read_dir(folder)
+        .map_err(Error::io("list", folder))?
+        .map(|entry| entry.map_err(Error::io("list", folder)).and_then(named))
+        .collect::<Result<Vec<_>, _>>()?;
+    list.sort();
+    Ok(list)
+}
+
+fn bounded(path: &Path, limit: usize) -> Result<Vec<u8>, Error> {
+    let file = std::fs::File::open(path).map_err(Error::io("open", path))?;
+    let mut bytes = Vec::new();
+    file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() > limit {
+        let expected = format!("at most {limit} bytes");
+        return Err(Error::decode(&path.display().to_string(), FORMAT, expected, "more"));
+    }
+    Ok(bytes)
+}
+
+/// Decodes one PNG to 8 bits a channel.
+///
+/// **Shapes** `[row, column, channel]`.
+///
+/// # Errors
+///
+/// [`Error::Decode`] where the image is broken, or larger than `limits` before a pixel is
+/// allocated.
+pub fn decode(file: &str, bytes: &[u8], limits: Limits) -> Result<Array<u8>, Error> {
+    let fail = |expected: String, got: String| Error::decode(file, FORMAT, expected, got);
+    let broken = |e: png::DecodingError| fail("a sound image".to_owned(), e.to_string());
+    // Ancillary chunks (profiles, text) are not kept, so they cannot inflate in memory.
+    let mut decoder = png::Decoder::new_with_limits(
+        Cursor::new(bytes),
+        png::Limits { bytes: limits.bytes.min(1 << 26) },
+    );
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().map_err(broken)?;
+    let (columns, rows) = (reader.info().width, reader.info().height);
+    if columns.max(rows) > limits.side {
+        let expected = format!("at most {} pixels a side", limits.side);
+        return Err(fail(expected, format!("{columns} x {rows}")));
+    }
+    let channels = reader.output_color_type().0.samples();
+    let size = reader.output_buffer_size().filter(|&size| size <= limits.bytes);
+    let Some(size) = size else {
+        return Err(fail(format!("at most {} bytes of pixels", limits.bytes), "more".to_owned()));
+    };
+    let mut data = vec![0; size];
+    let frame = reader.next_frame(&mut data).map_err(broken)?;
+    data.truncate(frame.buffer_size());
+    let shape = vec![rows as usize, columns as usize, channels];
+    if super::element_count(&shape) != Some(data.len()) {
+        return Err(fail(format!("shape {shape:?}"), format!("{} bytes", data.len())));
+    }
+    Ok(Array { shape, data })
+}

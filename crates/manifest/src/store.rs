@@ -1,0 +1,288 @@
+//! Finding files: the cache folder, then the mirror; verified before use.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+use crate::decode::gzip;
+use crate::fetch::Timeouts;
+use crate::manifest::{FileRow, Kind, Manifest, Origin, Packing, Program};
+use crate::pin;
+use crate::verify::{self, HashCache};
+
+/// A verified file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// SHA-256 of its content, after inflating where it is packed.
+    pub sha256: String,
+    /// Length of its content in bytes, after inflating where it is packed.
+    pub bytes: u64,
+}
+
+/// Where a file of a manifest stands.
+#[derive(Debug)]
+pub enum State {
+    /// In the cache folder, verified.
+    Cached,
+    /// In the mirror, verified.
+    Mirrored,
+    /// In neither.
+    Missing,
+    /// There, but not usable.
+    Bad(Error),
+}
+
+/// One line of a listing of all data.
+#[derive(Debug)]
+pub struct Status {
+    /// `data-set/path`.
+    pub name: String,
+    /// How the file comes about.
+    pub kind: Kind,
+    /// The length of the content, exact or at most, in bytes.
+    pub bytes: u64,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// All manifests and the folders that hold their files.
+///
+/// A name is `data-set/path`, for example `attention-sdm/KeyQuery_Norm_Learnt_Betas.txt`. Nothing
+/// here downloads but [`Store::fetch`].
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) manifests: BTreeMap<String, Manifest>,
+    pub(crate) cache: PathBuf,
+    pub(crate) timeouts: Timeouts,
+    mirror: Option<PathBuf>,
+    hashes: HashCache,
+}
+
+impl Store {
+    /// A store over the manifests of a folder, with explicit folders for cache and mirror.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Manifest::load_all`].
+    pub fn new(manifests: &Path, cache: PathBuf, mirror: Option<PathBuf>) -> Result<Self, Error> {
+        Ok(Self {
+            manifests: Manifest::load_all(manifests)?,
+            hashes: HashCache::open(cache.join("hashes.toml")),
+            cache,
+            mirror,
+            timeouts: Timeouts::default(),
+        })
+    }
+
+    /// The store of a workspace: `data-manifests/` below its root, the mirror that
+    /// `ENGRAM_DATA_MIRROR` names, and the cache folder that `ENGRAM_DATA_CACHE` names, else
+    /// `engram/data` below `XDG_CACHE_HOME` or `~/.cache`, else `results/data` below the root.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Manifest::load_all`].
+    pub fn from_env(workspace_root: &Path) -> Result<Self, Error> {
+        let cache = variable("ENGRAM_DATA_CACHE")
+            .or_else(|| {
+                // The XDG standard has relative values ignored.
+                let base = variable("XDG_CACHE_HOME").filter(|p| p.is_absolute());
+                base.or_else(|| variable("HOME").map(|home| home.join(".cache")))
+                    .map(|base| base.join("engram").join("data"))
+            })
+            .unwrap_or_else(|| workspace_root.join("results").join("data"));
+        Self::new(&workspace_root.join("data-manifests"), cache, variable("ENGRAM_DATA_MIRROR"))
+    }
+
+    /// The same store with other network time limits.
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// The manifests, by name.
+    pub fn manifests(&self) -> &BTreeMap<String, Manifest> {
+        &self.manifests
+    }
+
+    /// Finds a file in the cache, then in the mirror, and verifies it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`] for a name no manifest lists, [`Error::Missing`] with the command that
+    /// gets it, [`Error::Mismatch`] or [`Error::Outside`] where a file lies there that must not be
+    /// used and no other copy is good.
+    pub fn locate(&self, name: &str) -> Result<Located, Error> {
+        let (manifest, row) = self.row(name)?;
+        self.locate_row(manifest, row)
+    }
+
+    /// Reads a file's content, inflated and verified.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::locate`]; [`Error::Mismatch`] where the file changed since.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let (manifest, row) = self.row(name)?;
+        let located = self.locate_row(manifest, row)?;
+        let limit = row.size.limit();
+        let file = std::fs::File::open(&located.path).map_err(Error::io("open", &located.path))?;
+        let content = match row.packing {
+            Packing::Gzip => gzip::inflate_stream(name, file, limit)?,
+            Packing::None => {
+                let mut content = Vec::new();
+                file.take(limit.saturating_add(1))
+                    .read_to_end(&mut content)
+                    .map_err(Error::io("read", &located.path))?;
+                content
+            }
+        };
+        // The remembered hash vouches for size and time only; these are the bytes in use.
+        let found =
+            verify::Content { bytes: content.len() as u64, sha256: verify::sha256(&content) };
+        verify::check(&located.path, row, Some(&located.sha256), &found, &remedy(manifest, row))?;
+        Ok(content)
+    }
+
+    /// Where every file of every manifest stands, in the order of the manifests.
+    pub fn status(&self) -> Vec<Status> {
+        let rows = self.manifests.values().flat_map(|m| m.files.iter().map(move |row| (m, row)));
+        rows.map(|(manifest, row)| Status {
+            name: full_name(manifest, row),
+            kind: row.kind,
+            bytes: row.size.limit(),
+            state: match self.locate_row(manifest, row) {
+                Ok(located) if self.is_cached(&located.path) => State::Cached,
+                Ok(_) => State::Mirrored,
+                Err(Error::Missing { .. }) => State::Missing,
+                Err(error) => State::Bad(error),
+            },
+        })
+        .collect()
+    }
+
+    fn is_cached(&self, path: &Path) -> bool {
+        self.cache.canonicalize().is_ok_and(|cache| path.starts_with(cache))
+    }
+
+    fn row(&self, name: &str) -> Result<(&Manifest, &FileRow), Error> {
+        let (set, path) = name.split_once('/').unwrap_or((name, ""));
+        let manifest = self.manifest(set)?;
+        let row = manifest.file(path).ok_or_else(|| Error::Unknown {
+            name: name.to_owned(),
+            known: join(manifest.files.iter().map(|row| full_name(manifest, row))),
+        })?;
+        Ok((manifest, row))
+    }
+
+    pub(crate) fn manifest(&self, set: &str) -> Result<&Manifest, Error> {
+        self.manifests.get(set).ok_or_else(|| Error::Unknown {
+            name: set.to_owned(),
+            known: join(self.manifests.keys().cloned()),
+        })
+    }
+
+    pub(crate) fn locate_row(&self, manifest: &Manifest, row: &FileRow) -> Result<Located, Error> {
+        let relative = Path::new(&manifest.name).join(&row.path);
+        let mut failure = None;
+        let roots = std::iter::once(&self.cache).chain(&self.mirror);
+        for root in roots.clone() {
+            match self.verified(root, &relative, manifest, row) {
+                Ok(Some(located)) => return Ok(located),
+                Ok(None) => {}
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(failure.unwrap_or_else(|| Error::Missing {
+            name: full_name(manifest, row),
+            looked_in: join(roots.map(|root| root.display().to_string())),
+            command: command(manifest),
+            remedy: remedy(manifest, row),
+        }))
+    }
+
+    fn verified(
+        &self,
+        root: &Path,
+        relative: &Path,
+        manifest: &Manifest,
+        row: &FileRow,
+    ) -> Result<Option<Located>, Error> {
+        let Some(path) = contained(root, relative)? else { return Ok(None) };
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let content = self.hashes.content(&path, row)?;
+        let pinned = match row.sha256 {
+            Some(_) => None,
+            None => pin::get(&self.cache, &full_name(manifest, row))?,
+        };
+        verify::check(&path, row, pinned.as_deref(), &content, &remedy(manifest, row))?;
+        Ok(Some(Located { path, sha256: content.sha256, bytes: content.bytes }))
+    }
+}
+
+/// A variable of the environment, where it is set and not empty.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of the workspace's libraries that reads the environment"
+)]
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// `root/relative` with links resolved, or `None` where `root` does not exist.
+///
+/// What does not exist yet is judged by its nearest existing ancestor, so that the answer also
+/// holds for a file about to be written.
+pub(crate) fn contained(root: &Path, relative: &Path) -> Result<Option<PathBuf>, Error> {
+    let Ok(root) = root.canonicalize() else { return Ok(None) };
+    let full = root.join(relative);
+    let outside = || Error::Outside { path: full.clone(), root: root.clone() };
+    for ancestor in full.ancestors() {
+        match ancestor.canonicalize() {
+            Ok(real) if !real.starts_with(&root) => return Err(outside()),
+            Ok(real) if ancestor == full => return Ok(Some(real)),
+            Ok(_) => break,
+            // A link that points nowhere: writing through it would create its target.
+            Err(_) if ancestor.is_symlink() => return Err(outside()),
+            Err(_) => {}
+        }
+    }
+    Ok(Some(full))
+}
+
+pub(crate) fn full_name(manifest: &Manifest, row: &FileRow) -> String {
+    format!("{}/{}", manifest.name, row.path)
+}
+
+fn command(manifest: &Manifest) -> String {
+    format!("just data {}", manifest.name)
+}
+
+/// Why a row cannot be fetched, where it cannot.
+pub(crate) fn not_fetchable<'a>(manifest: &'a Manifest, row: &'a FileRow) -> Option<&'a str> {
+    match (&row.origin, manifest.recipe.as_ref().map(|r| &r.program)) {
+        (Origin::NoUrl(reason), _) | (Origin::Recipe, Some(Program::NotMadeHere(reason))) => {
+            Some(reason)
+        }
+        _ => None,
+    }
+}
+
+fn remedy(manifest: &Manifest, row: &FileRow) -> String {
+    match not_fetchable(manifest, row) {
+        None => format!("get it with `{}`", command(manifest)),
+        Some(reason) => format!(
+            "`{}` cannot get it ({reason}); point ENGRAM_DATA_MIRROR at a folder that holds it",
+            command(manifest)
+        ),
+    }
+}
+
+fn join(names: impl Iterator<Item = String>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,177 @@
+//! The project's manifests against the mirror, where `ENGRAM_DATA_MIRROR` names one, and the
+//! decoders against values of the real files that were counted independently.
+
+use std::path::{Path, PathBuf};
+
+use manifest::decode::{cifar, idx, learned_betas, npy, pytorch};
+use manifest::{Kind, Origin, State, Store, sha256};
+use tempfile::TempDir;
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The project's store, or `None` (said aloud) where no mirror is at hand.
+fn mirrored() -> Option<(Store, TempDir)> {
+    #[expect(clippy::disallowed_methods, reason = "the test runs with and without the mirror")]
+    let mirror = std::env::var("ENGRAM_DATA_MIRROR").ok().filter(|m| Path::new(m).is_dir());
+    let Some(mirror) = mirror else {
+        eprintln!("skipped: data (set ENGRAM_DATA_MIRROR to the mirror's folder)");
+        return None;
+    };
+    let cache = tempfile::tempdir().unwrap();
+    let manifests = workspace().join("data-manifests");
+    let store = Store::new(&manifests, cache.path().to_owned(), Some(mirror.into())).unwrap();
+    Some((store, cache))
+}
+
+#[test]
+fn all_fourteen_manifests_load_and_say_what_they_must() {
+    let empty = tempfile::tempdir().unwrap();
+    let store =
+        Store::new(&workspace().join("data-manifests"), empty.path().to_owned(), None).unwrap();
+    let names: Vec<_> = store.manifests().keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "attention-sdm",
+            "cifar10-convmixer",
+            "cifar10-subset",
+            "cifar100-convmixer",
+            "convmixer-imgnet32",
+            "entities",
+            "fashion-mnist",
+            "gpt2-bpe",
+            "mnist",
+            "rm-sycophancy",
+            "stories260K",
+            "tatoeba-1k",
+            "tinyshakespeare",
+            "wikitext-2",
+        ]
+    );
+    let rows: Vec<_> = store.manifests().values().flat_map(|m| &m.files).collect();
+    assert!(rows.iter().all(|row| row.sha256.is_some()));
+    assert!(rows.iter().all(|row| match row.kind {
+        Kind::Official => row.origin != Origin::Recipe,
+        Kind::Derived => row.origin == Origin::Recipe,
+        Kind::MirrorOnly => matches!(row.origin, Origin::NoUrl(_)),
+    }));
+    assert!(store.status().iter().all(|status| matches!(status.state, State::Missing)));
+    let missing = store.locate("mnist/t10k-labels-idx1-ubyte.gz").unwrap_err().to_string();
+    assert!(missing.contains("`just data mnist`"), "{missing}");
+}
+
+#[test]
+fn every_row_of_every_manifest_matches_the_mirror() {
+    let Some((store, _cache)) = mirrored() else { return };
+    for status in store.status() {
+        assert!(matches!(status.state, State::Mirrored), "{}: {:?}", status.name, status.state);
+    }
+    // A second look reads nothing: the hashes are remembered.
+    let again = store.status();
+    assert!(again.iter().all(|status| matches!(status.state, State::Mirrored)));
+}
+
+#[test]
+fn the_image_sets_decode() {
+    let Some((store, _cache)) = mirrored() else { return };
+    for set in ["mnist", "fashion-mnist"] {
+        for (split, n) in [("train", 60_000), ("t10k", 10_000)] {
+            let name = format!("{set}/{split}-images-idx3-ubyte.gz");
+            let images = idx::decode(&name, &store.read(&name).unwrap()).unwrap();
+            assert_eq!(images.shape, [n, 28, 28]);
+            let name = format!("{set}/{split}-labels-idx1-ubyte.gz");
+            let labels = idx::decode(&name, &store.read(&name).unwrap()).unwrap();
+            assert_eq!(labels.shape, [n]);
+            assert!(labels.data.iter().all(|&label| label < 10));
+        }
+    }
+    for (split, per_class) in [("train", 800), ("test", 200)] {
+        let name = format!("cifar10-subset/{split}.bin.gz");
+        let images = cifar::decode(&name, &store.read(&name).unwrap()).unwrap();
+        assert_eq!(images.pixels.shape, [10 * per_class, 3, 32, 32]);
+        for class in 0..10 {
+            let count = images.labels.data.iter().filter(|&&label| label == class).count();
+            assert_eq!(count, per_class);
+        }
+    }
+}
+
+#[test]
+fn the_embeddings_decode_to_finite_numbers() {
+    let Some((store, _cache)) = mirrored() else { return };
+    for (set, classes) in [("cifar10-convmixer", 10), ("cifar100-convmixer", 100)] {
+        for (split, n) in [("train", 50_000), ("test", 10_000)] {
+            let name = format!("{set}/{split}_x.npy");
+            let numbers = npy::decode(&name, &store.read(&name).unwrap()).unwrap();
+            assert_eq!(numbers.into_finite_f32(&name).unwrap().shape, [n, 256]);
+            let name = format!("{set}/{split}_y.npy");
+            let labels =
+                npy::decode(&name, &store.read(&name).unwrap()).unwrap().into_u8(&name).unwrap();
+            assert_eq!(labels.shape, [n]);
+            assert_eq!(labels.data.iter().max(), Some(&(classes - 1)));
+        }
+    }
+}
+
+#[test]
+fn the_pytorch_files_decode_to_the_recorded_shapes() {
+    let Some((store, _cache)) = mirrored() else { return };
+    let (mut projections, mut betas) = (0, 0);
+    for row in &store.manifests()["attention-sdm"].files {
+        if !row.path.starts_with("trained_weights/") {
+            continue;
+        }
+        let name = format!("attention-sdm/{}", row.path);
+        let tensor = pytorch::decode_tensor(&name, &store.read(&name).unwrap()).unwrap();
+        let array = tensor.into_finite_f32(&name).unwrap();
+        if name.contains("_beta") {
+            assert_eq!(array.shape, [1], "{name}");
+            assert!(array.data[0] > 0.0, "{name}");
+            betas += 1;
+        } else {
+            let inputs = if name.contains("CIFAR") { 1024 } else { 784 };
+            assert_eq!(array.shape, [64, inputs], "{name}");
+            projections += 1;
+        }
+    }
+    assert_eq!((projections, betas), (42, 12));
+
+    let name = "convmixer-imgnet32/ConvMixer_ImgNet32_WTransforms_Just_State_Dict.pt";
+    let tensors = pytorch::decode_state_dict(name, &store.read(name).unwrap()).unwrap();
+    assert_eq!(tensors["features.0.weight"].shape(), [256, 3, 2, 2]);
+    // "867k parameters": every floating-point tensor that is not a running statistic.
+    let parameters: usize = tensors
+        .iter()
+        .filter(|(name, tensor)| tensor.dtype() == "f32" && !name.contains("running_"))
+        .map(|(_, tensor)| tensor.shape().iter().product::<usize>())
+        .sum();
+    assert_eq!(parameters / 1000, 867);
+}
+
+#[test]
+fn the_learned_betas_have_the_recorded_statistics() {
+    let Some((store, _cache)) = mirrored() else { return };
+    let name = "attention-sdm/KeyQuery_Norm_Learnt_Betas.txt";
+    let betas = learned_betas::decode(name, &store.read(name).unwrap()).unwrap();
+    assert_eq!(betas.len(), 90);
+    let values: Vec<f64> = betas.iter().map(|beta| beta.value).collect();
+    let minimum = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let maximum = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mean = values.iter().sum::<f64>() / 90.0;
+    assert!((minimum - 10.3109).abs() < 1e-12);
+    assert!((maximum - 24.8478).abs() < 1e-12);
+    // Recorded to four decimals.
+    assert!((mean - 15.6475).abs() < 5e-5, "{mean}");
+    let count = |block: Option<&str>| betas.iter().filter(|b| b.block.as_deref() == block).count();
+    let counts = [None, Some("ar-en"), Some("en-he"), Some("gl-en"), Some("sk-en")].map(count);
+    assert_eq!(counts, [18, 18, 24, 12, 18]);
+}
+
+/// What `sha256sum` says of three bytes: the hashes of the manifests were made with it.
+#[test]
+fn hashes_are_those_of_the_standard_tool() {
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(sha256(b"abc"), abc);
+}

@@ -1,0 +1,321 @@
+//! The results folder: a result is either whole or absent.
+//!
+//! A run writes into a draft folder beside its place and moves it there when it is complete, so a run
+//! killed at any moment leaves the former result or none, never a mixture. A lock file keeps two runs
+//! of one experiment apart; the system frees it when its holder dies.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Key, Record, Tier, canonical, schema};
+
+/// The folder of all results of one tier (and base seed).
+#[derive(Clone, Debug)]
+pub struct Results {
+    folder: PathBuf,
+}
+
+impl Results {
+    /// `<root>/<tier>`, or `<root>/<tier>-seed<N>` for a shifted base seed, so that results with other
+    /// seeds never displace those that the reference is compared with.
+    pub fn new(root: &Path, tier: Tier, seed: u64) -> Self {
+        let name = if seed == 0 { tier.to_string() } else { format!("{tier}-seed{seed}") };
+        Self { folder: root.join(name) }
+    }
+
+    /// Where the result of an experiment lies.
+    pub fn place(&self, id: &str) -> PathBuf {
+        self.folder.join(id)
+    }
+
+    /// The stored record, if there is a whole one.
+    ///
+    /// # Errors
+    /// [`Error::Json`], [`Error::Schema`] or [`Error::Claim`] if the file is there and broken.
+    pub fn record(&self, id: &str) -> Result<Option<Record>, Error> {
+        let path = self.place(id).join("record.json");
+        let Some(tree) = read_json::<serde_json::Value>(&path, "record")? else { return Ok(None) };
+        schema::validate(&path.display().to_string(), &tree)?;
+        let record: Record = serde_json::from_value(tree)
+            .map_err(|source| Error::Json { path, expected: "record", source })?;
+        record.check()?;
+        Ok(Some(record))
+    }
+
+    /// The key that a stored result was made under; none if there is no result or if one of its files
+    /// is missing or has another size than when it was written.
+    ///
+    /// # Errors
+    /// [`Error::Json`] if the file is there and broken.
+    pub fn key(&self, id: &str) -> Result<Option<Key>, Error> {
+        let place = self.place(id);
+        let Some(seal) = read_json::<Seal>(&place.join("key.json"), "cache key")? else {
+            return Ok(None);
+        };
+        let whole = seal.files.iter().all(|(name, bytes)| {
+            fs::metadata(place.join(name)).is_ok_and(|file| file.is_file() && file.len() == *bytes)
+        });
+        Ok(whole.then_some(seal.key))
+    }
+
+    /// Begins a run: waits for another run of the same experiment to end, sweeps up what a killed one
+    /// left, and opens an empty draft folder. `waiting` is called once if there is another run.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn begin(&self, id: &str, waiting: impl FnOnce()) -> Result<Draft, Error> {
+        let locks = self.folder.join(".locks");
+        fs::create_dir_all(&locks).map_err(Error::io("create", &locks))?;
+        let lock_path = locks.join(id);
+        let lock = File::create(&lock_path).map_err(Error::io("create", &lock_path))?;
+        if lock.try_lock().is_err() {
+            waiting();
+            lock.lock().map_err(Error::io("lock", &lock_path))?;
+        }
+        let draft = self.folder.join(format!(".draft-{id}"));
+        let former = self.folder.join(format!(".former-{id}"));
+        let place = self.place(id);
+        if former.exists() && !place.exists() {
+            fs::rename(&former, &place).map_err(Error::io("rename", &former))?;
+        }
+        for leftover in [&draft, &former] {
+            if leftover.exists() {
+                fs::remove_dir_all(leftover).map_err(Error::io("remove", leftover))?;
+            }
+        }
+        fs::create_dir_all(&draft).map_err(Error::io("create", &draft))?;
+        Ok(Draft { draft, former, place, files: Vec::new(), _lock: lock })
+    }
+}
+
+/// What `key.json` holds: the key, and the sizes of the files that make the result whole.
+#[derive(Debug, Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seal {
+    key: Key,
+    files: Vec<(String, u64)>,
+}
+
+/// A result in the making. Dropped without [`Draft::publish`] it leaves no result.
+#[derive(Debug)]
+pub struct Draft {
+    draft: PathBuf,
+    former: PathBuf,
+    place: PathBuf,
+    files: Vec<(String, u64)>,
+    _lock: File,
+}
+
+impl Draft {
+    /// Writes a file of the result.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.draft.join(name);
+        fs::write(&path, bytes).map_err(Error::io("write", &path))?;
+        self.files.push((name.to_owned(), bytes.len() as u64));
+        Ok(())
+    }
+
+    /// Writes the record and the key, and moves the draft to its place.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or whatever makes the record invalid.
+    pub fn publish(mut self, record: &Record, key: &Key) -> Result<PathBuf, Error> {
+        self.write("record.json", &record.to_bytes()?)?;
+        let seal = Seal { key: key.clone(), files: self.files.clone() };
+        let seal = canonical::text("the cache key", &seal)?;
+        let path = self.draft.join("key.json");
+        fs::write(&path, seal).map_err(Error::io("write", &path))?;
+        for entry in fs::read_dir(&self.draft).map_err(Error::io("read", &self.draft))? {
+            let path = entry.map_err(Error::io("read", &self.draft))?.path();
+            let synced = File::open(&path).and_then(|file| file.sync_all());
+            synced.map_err(Error::io("flush", &path))?;
+        }
+        if self.place.exists() {
+            fs::rename(&self.place, &self.former).map_err(Error::io("rename", &self.place))?;
+        }
+        fs::rename(&self.draft, &self.place).map_err(Error::io("rename", &self.draft))?;
+        if self.former.exists() {
+            fs::remove_dir_all(&self.former).map_err(Error::io("remove", &self.former))?;
+        }
+        Ok(self.place.clone())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // After publishing there is nothing left to remove; after a failure the next run sweeps up
+        // whatever could not be removed now.
+        fs::remove_dir_all(&self.draft).ok();
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path, expected: &'static str) -> Result<Option<T>, Error> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Error::Io { action: "read", path: path.to_owned(), source }),
+    };
+    let value = serde_json::from_slice(&bytes)
+        .map_err(|source| Error::Json { path: path.to_owned(), expected, source })?;
+    Ok(Some(value))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{Claim, Cost, Device, Number, Outcome, Run, SCHEMA_VERSION, Tolerance};
+    use std::collections::{BTreeMap, BTreeSet};
+
+    pub(crate) fn record(id: &str) -> Record {
+        let cost = Cost { minutes: 0.1, memory_mb: 20, disk_mb: 1 };
+        let measured = Number::estimate(2.0, [1.5, 2.5]).n(3).unit("bits");
+        let claim =
+            Claim::value("x.two", 'a', "by hand", "is 2", 2.0, Tolerance::Absolute(0.1), &measured);
+        Record {
+            result: Outcome {
+                schema_version: SCHEMA_VERSION,
+                id: id.to_owned(),
+                tier: Tier::Laptop,
+                title: "A record".to_owned(),
+                config: serde_json::json!({"k": 1}),
+                config_hash: canonical::sha256(b""),
+                inputs: Vec::new(),
+                code_hash: canonical::sha256(b""),
+                seeds: vec![0],
+                numbers: BTreeMap::from([("two".to_owned(), measured)]),
+                claims: vec![claim.judge(Tier::Laptop).unwrap()],
+                figures: Vec::new(),
+                tables: Vec::new(),
+                skipped: Vec::new(),
+            },
+            run: Run {
+                commit: None,
+                device: Device::Cpu,
+                cpu: "a processor".to_owned(),
+                cpu_class: "linux-x86_64-avx2".to_owned(),
+                threads: 2,
+                runtime_s: 0.5,
+                peak_rss_mb: None,
+                started: "2026-01-01T00:00:00Z".to_owned(),
+                cost,
+            },
+        }
+    }
+
+    pub(crate) fn key(id: &str) -> Key {
+        Key {
+            id: id.to_owned(),
+            tier: Tier::Laptop,
+            config: serde_json::json!({"k": 1}),
+            seeds: vec![0],
+            inputs: Vec::new(),
+            needs: BTreeMap::new(),
+            code: BTreeMap::from([("crates/geometry".to_owned(), "0".to_owned())]),
+            dependencies: BTreeSet::new(),
+            rustc: "rustc".to_owned(),
+            device: Device::Cpu,
+            features: BTreeSet::new(),
+        }
+    }
+
+    fn publish(results: &Results, content: &[u8]) {
+        let mut draft = results.begin("a01_x", || {}).unwrap();
+        draft.write("A-x01.svg", content).unwrap();
+        draft.publish(&record("a01_x"), &key("a01_x")).unwrap();
+    }
+
+    #[test]
+    fn a_published_result_reads_back_and_replaces_the_former_one() {
+        let root = tempfile::tempdir().unwrap();
+        let results = Results::new(root.path(), Tier::Laptop, 0);
+        assert!(results.record("a01_x").unwrap().is_none());
+        publish(&results, b"first");
+        publish(&results, b"second");
+        assert_eq!(results.record("a01_x").unwrap().unwrap(), record("a01_x"));
+        assert_eq!(results.key("a01_x").unwrap().unwrap(), key("a01_x"));
+        assert_eq!(fs::read(results.place("a01_x").join("A-x01.svg")).unwrap(), b"second");
+        let left: Vec<_> = fs::read_dir(root.path().join("laptop")).unwrap().collect();
+        assert_eq!(left.len(), 2, "only the result and the locks remain: {left:?}");
+    }
+
+    #[test]
+    fn an_abandoned_draft_leaves_the_former_result() {
+        let root = tempfile::tempdir().unwrap();
+        let results = Results::new(root.path(), Tier::Laptop, 0);
+        publish(&results, b"first");
+        let mut draft = results.begin("a01_x", || {}).unwrap();
+        draft.write("A-x01.svg", b"half").unwrap();
+        drop(draft);
+        assert_eq!(fs::read(results.place("a01_x").join("A-x01.svg")).unwrap(), b"first");
+        assert!(results.key("a01_x").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_run_killed_between_the_two_renames_gets_its_former_result_back() {
+        let root = tempfile::tempdir().unwrap();
+        let results = Results::new(root.path(), Tier::Laptop, 0);
+        publish(&results, b"first");
+        fs::rename(results.place("a01_x"), root.path().join("laptop/.former-a01_x")).unwrap();
+        assert!(results.key("a01_x").unwrap().is_none());
+        drop(results.begin("a01_x", || {}).unwrap());
+        assert!(results.key("a01_x").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_result_with_a_missing_or_cut_file_does_not_count() {
+        let root = tempfile::tempdir().unwrap();
+        let results = Results::new(root.path(), Tier::Laptop, 0);
+        publish(&results, b"figure");
+        fs::write(results.place("a01_x").join("A-x01.svg"), b"fig").unwrap();
+        assert!(results.key("a01_x").unwrap().is_none());
+        fs::remove_file(results.place("a01_x").join("A-x01.svg")).unwrap();
+        assert!(results.key("a01_x").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_broken_record_is_an_error_that_names_the_file() {
+        let root = tempfile::tempdir().unwrap();
+        let results = Results::new(root.path(), Tier::Laptop, 0);
+        publish(&results, b"figure");
+        fs::write(results.place("a01_x").join("record.json"), b"{").unwrap();
+        assert!(results.record("a01_x").unwrap_err().to_string().contains("record.json"));
+    }
+
+    #[test]
+    fn a_second_run_waits_for_the_first() {
+        let root = tempfile::tempdir().unwrap();
+        let results = Results::new(root.path(), Tier::Laptop, 0);
+        let first = results.begin("a01_x", || {}).unwrap();
+        let (told, heard) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| results.begin("a01_x", || told.send(()).unwrap()).is_ok());
+            heard.recv().unwrap();
+            drop(first);
+            assert!(second.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn an_edited_verdict_is_refused() {
+        let mut forged = record("a01_x");
+        forged.result.claims[0].verdict = Some(crate::Verdict::Contradicted);
+        assert!(forged.to_bytes().is_err());
+    }
+
+    #[test]
+    fn a_key_says_what_changed() {
+        let older = key("a01_x");
+        let mut newer = older.clone();
+        assert!(newer.changes_since(&older).is_empty());
+        newer.code.insert("crates/geometry".to_owned(), "1".to_owned());
+        newer.config = serde_json::json!({"k": 2});
+        assert_eq!(newer.changes_since(&older), ["config changed", "crates/geometry changed"]);
+        assert_ne!(newer.hash().unwrap(), older.hash().unwrap());
+    }
+}

@@ -1,0 +1,23 @@
+//! Sparse Distributed Memory and its attention approximation.
+//!
+//! Sparse Distributed Memory stores patterns in r neurons at random n-bit addresses; a pattern is
+//! written to, and read from, every neuron within the Hamming radius d. Seen from the patterns, a read
+//! weights each stored pattern by the number of neurons in the intersection of two balls, and that is
+//! nearly an exponential of the cosine between pattern and query: attention with a certain β.
+//!
+//! - [`fit_beta`], [`softmax_weights`], [`weights_from_ln_counts`]: that approximation;
+//! - [`optimal`]: the radius that is best for the signal-to-noise ratio, for capacity, and for the
+//!   critical distance.
+//!
+//! The sizes of the intersections come from the `geometry` crate.
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
+
+pub mod optimal;
+
+mod attention;
+mod beta_fit;
+mod error;
+
+pub use attention::{softmax_weights, weights_from_ln_counts};
+pub use beta_fit::{BetaFit, SlopeEstimator, fit_beta};
+pub use error::SdmError;

@@ -1,0 +1,19 @@
+//! Bootstrap intervals, regressions and summaries over plain numbers.
+//!
+//! Sums are compensated, so that results do not depend on the size of the numbers or, in any digit
+//! that matters, on their order. Random draws come from a [`seed::Rng`] that the caller passes.
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
+
+mod bootstrap;
+mod error;
+mod histogram;
+mod normal;
+mod regression;
+mod summary;
+
+pub use bootstrap::{Interval, bootstrap_ci};
+pub use error::StatsError;
+pub use histogram::{Histogram, histogram};
+pub use normal::{normal_cdf, normal_quantile};
+pub use regression::{LinearRegression, linear_regression};
+pub use summary::{mean, quantile, std, sum, variance};

@@ -1,0 +1,81 @@
+# `./just <recipe>` brings what is missing first; `just <recipe>` does the same for those who have it.
+
+export RUST_BACKTRACE := env("RUST_BACKTRACE", "0")
+
+reproduce := "cargo run --quiet --locked --package reproduce --"
+tools := env("CARGO_TARGET_DIR", "target") / "tools"
+
+# List the recipes.
+default:
+    @{{ just_executable() }} --list --unsorted
+
+# Run every experiment that is not up to date (smoke, laptop or paper) and print the verdicts.
+reproduce-all tier="laptop" *options:
+    @{{ reproduce }} all {{ tier }} {{ options }}
+
+# Run what one figure or table needs, for instance: just fig A-x03.
+fig id tier="laptop" *options:
+    @{{ reproduce }} run {{ id }} {{ tier }} {{ options }}
+
+# Run one experiment and what it needs, for instance: just run a01.
+run id tier="laptop" *options:
+    @{{ reproduce }} run {{ id }} {{ tier }} {{ options }}
+
+# List every figure and table with its claim, cost and state.
+list tier="laptop":
+    @{{ reproduce }} list {{ tier }}
+
+# Show where source, data and results of a figure lie.
+where id tier="laptop":
+    @{{ reproduce }} where {{ id }} {{ tier }}
+
+# Show what a run would do: config, what is cached, time, memory, disk.
+plan id tier="laptop":
+    @{{ reproduce }} plan {{ id }} {{ tier }}
+
+# Compare the results with the stored reference (drift) and with the papers (verdicts).
+verify tier="laptop":
+    @{{ reproduce }} verify {{ tier }}
+
+# Store the results of a tier as the reference, all or of one experiment.
+bless tier="laptop" *id:
+    @{{ reproduce }} bless {{ tier }} {{ id }}
+
+# Fetch and verify one data set, or all: the only recipe that downloads data.
+data *name:
+    @{{ reproduce }} data {{ name }}
+
+# Write the skeleton of a new experiment, for instance: just new-experiment a07_query_key_norm "Title".
+new-experiment id title:
+    @{{ reproduce }} new-experiment {{ id }} "{{ title }}"
+
+# Execute every notebook and compare its outputs with the stored ones (--store: store them).
+notebooks *options: notebook-tools
+    @{{ reproduce }} notebooks {{ options }}
+
+# Open the notebooks.
+jupyter: notebook-tools
+    JUPYTER_PATH={{ absolute_path(tools / "jupyter") }} EVCXR_TMPDIR={{ absolute_path(tools / "evcxr-cells") }} \
+        {{ tools }}/venv/bin/jupyter lab notebooks
+
+# Run all tests: unit, property, documentation, notebooks.
+test: && notebooks
+    cargo test --quiet --locked --workspace
+
+# Check format, lints and documentation.
+check:
+    cargo fmt --all --check
+    cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps
+
+# Run the criterion benches.
+bench *options:
+    cargo bench --locked --workspace {{ options }}
+
+# Free the results of a tier, or of all.
+clean *tier:
+    @{{ reproduce }} clean {{ tier }}
+
+[private]
+notebook-tools:
+    @sh notebooks/install.sh {{ tools }}
