@@ -4,7 +4,7 @@ use crate::layout::lay_out;
 use crate::notebook;
 use crate::png::rasterize;
 use crate::svg::Words;
-use crate::theme::{NOTEBOOK_ZOOM, POINTS_PER_MM};
+use crate::theme::POINTS_PER_MM;
 use crate::{Error, Panel};
 
 /// The printed width of a figure.
@@ -22,6 +22,14 @@ impl Width {
         match self {
             Self::Column => 85.0,
             Self::Page => 178.0,
+        }
+    }
+
+    /// Larger than in print, and still narrower than a notebook.
+    fn notebook_pixels(self) -> f64 {
+        match self {
+            Self::Column => 540.0,
+            Self::Page => 900.0,
         }
     }
 }
@@ -166,7 +174,8 @@ impl Figure {
 
     /// Shows the figure, or the reason why it cannot be drawn, in a notebook with an evcxr kernel.
     pub fn evcxr_display(&self) {
-        let pixels = |points: f64| format!("{:.0}", points * NOTEBOOK_ZOOM * 96.0 / 72.0);
+        let zoom = self.width.notebook_pixels() / (self.width.mm() * POINTS_PER_MM);
+        let pixels = |points: f64| format!("{:.0}", points * zoom);
         match self.document("", pixels) {
             Ok(svg) => notebook::show("image/svg+xml", &svg),
             Err(error) => notebook::show("text/plain", &error.to_string()),
@@ -179,4 +188,79 @@ fn letters(index: usize) -> String {
     let mut name = if index >= 26 { letters(index / 26 - 1) } else { String::new() };
     name.push(char::from(b'a' + u8::try_from(index % 26).unwrap_or(0)));
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Axis, Mark};
+
+    fn figure() -> Figure {
+        let panel = |title: &str| {
+            Panel::new(Axis::linear("distance d_{v}"), Axis::log10("weight"))
+                .title(title)
+                .mark(Mark::line(&[0.0, 1.0, 2.0], &[1.0, 0.1, 0.01]).label("β = 8 & more"))
+        };
+        Figure::new("A-x00", "Weights <fall>")
+            .caption("A caption.")
+            .panel(panel(""))
+            .panel(panel("t"))
+    }
+
+    #[test]
+    fn the_same_description_gives_the_same_bytes() {
+        assert_eq!(figure().svg("c0ffee").unwrap(), figure().svg("c0ffee").unwrap());
+        assert_eq!(figure().png("c0ffee").unwrap(), figure().png("c0ffee").unwrap());
+        assert_ne!(figure().svg("c0ffee").unwrap(), figure().svg("decade").unwrap());
+    }
+
+    #[test]
+    fn words_can_be_found_in_the_svg_and_no_font_is_asked_for() {
+        let svg = figure().svg("c0ffee").unwrap();
+        for words in [
+            "<title>Weights &lt;fall&gt;</title>",
+            "<desc>A caption.</desc>",
+            "<metadata>figure: A-x00; config: c0ffee</metadata>",
+            "aria-label=\"β = 8 &amp; more\"",
+            "role=\"img\"",
+            "width=\"85.00mm\"",
+        ] {
+            assert!(svg.contains(words), "{words}");
+        }
+        assert!(!svg.contains("<text") && !svg.contains("font"));
+    }
+
+    #[test]
+    fn the_csv_names_panels_and_series() {
+        let csv = figure().csv();
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines.len(), 1 + 6);
+        assert_eq!(lines[2], "a,β = 8 & more,line,1,0.1,,");
+        assert_eq!(lines[6], "b,β = 8 & more,line,2,0.01,,");
+    }
+
+    #[test]
+    fn a_figure_without_room_or_panels_is_an_error() {
+        let many = figure().columns(9);
+        let crowded = (0..7).fold(many, |figure, _| figure.panel(figure.panels[0].clone()));
+        assert!(matches!(crowded.svg(""), Err(Error::NoRoom { .. })));
+        let flat = figure().panel_height_mm(0.0);
+        assert!(matches!(flat.svg(""), Err(Error::NoRoom { .. })));
+        let empty = Figure::new("f", "").svg("");
+        assert_eq!(empty, Err(Error::NoPanels { figure: "f".to_owned() }));
+    }
+
+    #[test]
+    fn texts_that_cannot_be_kept_apart_are_an_error() {
+        let crowded = [(0.0, "a long name"), (0.01, "another long name"), (1.0, "end")];
+        let panel = Panel::new(Axis::linear("x").named_ticks(&crowded), Axis::linear("y"))
+            .mark(Mark::line(&[0.0, 1.0], &[0.0, 1.0]));
+        let error = Figure::new("f", "").panel(panel).svg("").unwrap_err();
+        assert!(matches!(error, Error::Overlap { .. }), "{error}");
+    }
+
+    #[test]
+    fn panels_past_z_go_on_with_two_letters() {
+        assert_eq!([letters(0), letters(25), letters(26), letters(52)], ["a", "z", "aa", "ba"]);
+    }
 }

@@ -6,6 +6,14 @@ use resvg::usvg::{Options, Tree};
 use crate::Error;
 use crate::theme::{PNG_DPI, POINTS_PER_MM};
 
+/// Length of the signature and the header chunk that open every PNG.
+const PNG_HEADER: usize = 8 + 25;
+/// The chunk `pHYs`: 11811 pixels per meter, which is 300 per inch, in x and y.
+const RESOLUTION: [u8; 21] = [
+    0, 0, 0, 9, b'p', b'H', b'Y', b's', 0, 0, 0x2E, 0x23, 0, 0, 0x2E, 0x23, 1, 0x78, 0xA5, 0x3F,
+    0x76,
+];
+
 /// The SVG at [`PNG_DPI`] for a print of this width.
 pub(crate) fn rasterize(figure: &str, svg: &str, width_mm: f64) -> Result<Vec<u8>, Error> {
     let failed = |reason: String| Error::Drawing { figure: figure.to_owned(), reason };
@@ -18,7 +26,10 @@ pub(crate) fn rasterize(figure: &str, svg: &str, width_mm: f64) -> Result<Vec<u8
     pixels.fill(Color::WHITE);
     let scale = single(scale);
     resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
-    pixels.encode_png().map_err(|e| failed(e.to_string()))
+    let mut png = pixels.encode_png().map_err(|e| failed(e.to_string()))?;
+    // Right after the signature and the header, where the format wants it.
+    png.splice(PNG_HEADER..PNG_HEADER, RESOLUTION);
+    Ok(png)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size in pixels")]
@@ -29,4 +40,41 @@ fn whole(pixels: f64) -> u32 {
 #[expect(clippy::cast_possible_truncation, reason = "the rasterizer computes in single precision")]
 fn single(scale: f64) -> f32 {
     scale as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SVG: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"20mm\" height=\"10mm\" \
+                       viewBox=\"0 0 2 1\"><rect width=\"1\" height=\"1\"/></svg>";
+
+    #[test]
+    fn the_size_is_the_print_size_at_300_dpi() {
+        let png = rasterize("f", SVG, 25.4).unwrap();
+        // Width and height are the first fields of the header chunk.
+        let field = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+        assert_eq!((field(16), field(20)), (300, 150));
+        assert_eq!(png[PNG_HEADER..PNG_HEADER + 21], RESOLUTION);
+        assert_eq!(&png[PNG_HEADER + 21 + 4..][..4], b"IDAT");
+    }
+
+    #[test]
+    fn the_checksum_of_the_resolution_is_right() {
+        let mut crc = u32::MAX;
+        for byte in &RESOLUTION[4..17] {
+            crc ^= u32::from(*byte);
+            for _ in 0..8 {
+                crc = (crc >> 1) ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 };
+            }
+        }
+        assert_eq!((!crc).to_be_bytes(), RESOLUTION[17..]);
+        assert_eq!((PNG_DPI / 0.0254).round(), 11811.0);
+    }
+
+    #[test]
+    fn what_is_not_an_svg_is_an_error() {
+        let error = rasterize("f", "<svg", 25.4).unwrap_err();
+        assert!(matches!(error, Error::Drawing { .. }));
+    }
 }

@@ -92,11 +92,9 @@ pub(crate) const INK: [u8; 3] = [0x22, 0x22, 0x22];
 /// The stamp.
 pub(crate) const FAINT: [u8; 3] = [0x9A, 0x9A, 0x9A];
 /// Leaders from labels to line ends.
-pub(crate) const GRAY_LEADER: [u8; 3] = [0x9A, 0x9A, 0x9A];
+pub(crate) const LEADER: [u8; 3] = [0x9A, 0x9A, 0x9A];
 /// The page.
 pub(crate) const WHITE: [u8; 3] = [0xFF, 0xFF, 0xFF];
 
-/// How much larger than print a notebook shows a figure.
-pub(crate) const NOTEBOOK_ZOOM: f64 = 1.6;
 /// Pixels per inch of a PNG.
 pub(crate) const PNG_DPI: f64 = 300.0;

@@ -203,7 +203,9 @@ proptest! {
     fn radius_is_the_smallest_that_covers((n, radius, _) in point(300)) {
         let space = space(n);
         let fraction = space.fraction_at_radius(radius);
-        prop_assume!(fraction > 0.0 && fraction < 0.999_999);
+        if fraction > 0.999_999 {
+            return Ok(()); // the spheres farther out are too small to tell apart
+        }
         // Just below and just above the covered fraction, rounding aside.
         prop_assert_eq!(space.radius_at_fraction(fraction * (1.0 - 1e-9)).unwrap(), radius);
         prop_assert_eq!(space.radius_at_fraction(fraction * (1.0 + 1e-9)).unwrap(), radius + 1);

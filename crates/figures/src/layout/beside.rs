@@ -6,7 +6,7 @@ use crate::text::Text;
 use super::obstacles::Obstacles;
 
 /// Distances from the series that are tried.
-const GAPS: [f64; 3] = [2.0, 4.0, 7.0];
+const GAPS: [f64; 3] = [2.5, 4.5, 7.5];
 /// Room that is kept around a label.
 const CLEAR: f64 = 1.5;
 
@@ -32,7 +32,7 @@ pub(crate) fn place(
                 let ambiguity = 4.0 * (own + 4.0 - other).max(0.0);
                 let from_right = (area.right - anchor.0) / area.width();
                 let below = if toward_bottom > 0.0 { 0.3 } else { 0.0 };
-                let cost = gap + ambiguity + 3.0 * from_right + below;
+                let cost = 0.4 * gap + ambiguity + 4.0 * from_right + below;
                 if best.is_none_or(|(least, _)| cost < least) {
                     best = Some((cost, at));
                 }
@@ -63,8 +63,6 @@ pub(crate) fn beside(
     toward_right: f64,
     toward_bottom: f64,
 ) -> Point {
-    // Diagonal places keep the same distance from the anchor as the straight ones.
-    let gap = if toward_right != 0.0 && toward_bottom != 0.0 { 0.7 * gap } else { gap };
     let center_x = anchor.0 + toward_right * (gap + ink.width() / 2.0);
     let center_y = anchor.1 + toward_bottom * (gap + ink.height() / 2.0);
     let middle_x = f64::midpoint(ink.left, ink.right);

@@ -21,9 +21,9 @@ pub(crate) const POLE_GAP: f64 = 1.5;
 const CLEAR: f64 = 3.0;
 
 /// Hangs each flag in the lowest row where no line and no other flag is in the way, to the right of
-/// its line where that is possible and to the left otherwise; none crosses `right_limit`. A line
-/// reaches up to its own flag and no farther.
-pub(crate) fn hang(flags: &[Flag], right_limit: f64) -> Vec<Hung> {
+/// its line where that is possible and to the left otherwise; none leaves `limits`. A line reaches
+/// up to its own flag and no farther.
+pub(crate) fn hang(flags: &[Flag], limits: (f64, f64)) -> Vec<Hung> {
     let mut order: Vec<usize> = (0..flags.len()).collect();
     order.sort_by(|&a, &b| flags[b].x.total_cmp(&flags[a].x));
     let mut hung: Vec<Option<Hung>> = vec![None; flags.len()];
@@ -40,7 +40,8 @@ pub(crate) fn hang(flags: &[Flag], right_limit: f64) -> Vec<Hung> {
         let free = |candidate: &Hung| {
             // Lines still to come must be able to stay below a flag that hangs to the left.
             let below = after.iter().filter(|&&other| candidate.spans(flags[other].x)).count();
-            candidate.right <= right_limit
+            candidate.left >= limits.0
+                && candidate.right <= limits.1
                 && candidate.row >= below
                 && !placed().any(|(x, neighbour)| candidate.collides(flag.x, neighbour, x))
         };
@@ -72,9 +73,9 @@ impl Hung {
 mod tests {
     use super::*;
 
-    fn rows(xs: &[f64], width: f64, limit: f64) -> Vec<usize> {
+    fn rows(xs: &[f64], width: f64, right_limit: f64) -> Vec<usize> {
         let flags: Vec<Flag> = xs.iter().map(|&x| Flag { x, width }).collect();
-        hang(&flags, limit).into_iter().map(|hung| hung.row).collect()
+        hang(&flags, (-50.0, right_limit)).into_iter().map(|hung| hung.row).collect()
     }
 
     #[test]
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn a_flag_at_the_right_side_hangs_to_the_left_above_the_lines_it_spans() {
         let flags = [Flag { x: 90.0, width: 20.0 }, Flag { x: 80.0, width: 5.0 }];
-        let hung = hang(&flags, 100.0);
+        let hung = hang(&flags, (-50.0, 100.0));
         assert_eq!((hung[0].left, hung[0].right), (68.5, 88.5));
         assert!(hung[0].row > hung[1].row, "{hung:?}");
     }
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     fn a_flag_beside_a_high_line_hangs_to_the_left() {
         let flags = [Flag { x: 90.0, width: 20.0 }, Flag { x: 75.0, width: 20.0 }];
-        let hung = hang(&flags, 100.0);
+        let hung = hang(&flags, (-50.0, 100.0));
         assert_eq!((hung[1].row, hung[1].right), (0, 73.5), "{hung:?}");
     }
 }

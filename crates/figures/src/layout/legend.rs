@@ -49,7 +49,7 @@ pub(crate) fn in_corner(
     let places = [(right, high), (left, high), (right, low), (left, low), (middle, high)];
     let (left, top) = places.into_iter().find(|&(left, top)| {
         let bounds = Rect { left, top, right: left + width, bottom: top + height };
-        area.contains(bounds) && !obstacles.meet(bounds.expanded(2.0))
+        area.contains(bounds) && !obstacles.meet(bounds.expanded(3.0))
     })?;
     let rows = entries.iter().enumerate();
     let shapes =

@@ -8,7 +8,7 @@ use crate::scale::{Direction, view};
 use crate::scene::{Lettering, Pen, Shape, grid, grid_point};
 use crate::series::{Frame, pen, shapes};
 use crate::text::{Text, Weight};
-use crate::theme::{GRAY_LEADER, INSET_SHARE, LEADER_WIDTH, LINE_SPACING, MIDDLE, TEXT_GAP};
+use crate::theme::{INSET_SHARE, LEADER, LEADER_WIDTH, LINE_SPACING, MIDDLE, TEXT_GAP};
 
 use super::axes::{AxisPlan, Labels, Sizes};
 use super::beside::{beside, place};
@@ -104,7 +104,7 @@ fn flags_above(
     }
     let labelled =
         lines.iter().filter_map(|(_, x, text)| Some(Flag { x: *x, width: text.as_ref()?.width }));
-    let hung = flags::hang(&labelled.collect::<Vec<_>>(), right_limit);
+    let hung = flags::hang(&labelled.collect::<Vec<_>>(), (plot.left - 4.0, right_limit));
     let rows = hung.iter().map(|flag| flag.row + 1).max().unwrap_or(0);
     let above = if rows == 0 { 0.0 } else { LIFT + rows as f64 * row_height };
     let mut hung = hung.into_iter();
@@ -162,7 +162,7 @@ fn end_labels(plan: &PanelPlan<'_>, plot: Rect) -> Vec<Shape> {
         if plan.ends.led {
             let knee = [(1.0, from), (plan.ends.gap - 1.2, to)];
             let points = knee.map(|(dx, y)| (grid(plot.right + dx), grid(y))).to_vec();
-            drawn.push(Shape::Path { points, pen: Pen::solid(GRAY_LEADER, LEADER_WIDTH) });
+            drawn.push(Shape::Path { points, pen: Pen::solid(LEADER, LEADER_WIDTH) });
         }
         let at = (x, to + 0.3 * plan.sizes.text);
         drawn.push(letter(label.text.clone(), at, mark.color.text_rgb()));

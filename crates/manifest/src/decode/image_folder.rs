@@ -160,3 +160,75 @@ pub fn decode(file: &str, bytes: &[u8], limits: Limits) -> Result<Array<u8>, Err
     }
     Ok(Array { shape, data })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn png(columns: u32, rows: u32, pixels: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, columns, rows);
+        encoder.set_color(png::ColorType::Grayscale);
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(pixels).unwrap();
+        writer.finish().unwrap();
+        bytes
+    }
+
+    fn put(folder: &Path, name: &str, bytes: &[u8]) {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn classes_and_images_come_in_the_order_of_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        put(folder.path(), "dog/2.png", &png(2, 1, &[5, 6]));
+        put(folder.path(), "dog/1.PNG", &png(2, 1, &[3, 4]));
+        put(folder.path(), "cat/9.png", &png(2, 1, &[1, 2]));
+        put(folder.path(), "cat/notes.txt", b"not an image");
+        put(folder.path(), "readme.txt", b"not a class");
+        let set = read(folder.path(), Limits::default()).unwrap();
+        assert_eq!(set.classes, ["cat", "dog"]);
+        assert_eq!(set.labels.data, [0, 1, 1]);
+        assert_eq!((set.pixels.shape, set.pixels.data), (vec![3, 1, 2, 1], vec![1, 2, 3, 4, 5, 6]));
+    }
+
+    #[test]
+    fn other_sizes_broken_images_and_too_many_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = |limits| read(folder.path(), limits).unwrap_err().to_string();
+        assert!(message(Limits::default()).contains("got none"));
+        put(folder.path(), "a/1.png", &png(2, 1, &[1, 2]));
+        put(folder.path(), "a/2.png", &png(1, 2, &[1, 2]));
+        assert!(message(Limits::default()).contains("2.png"));
+        put(folder.path(), "a/2.png", &png(2, 1, &[1, 2])[..40]);
+        assert!(message(Limits::default()).contains("2.png"));
+        assert!(message(Limits { images: 1, ..Limits::default() }).contains("at most 1 images"));
+        assert!(message(Limits { side: 1, ..Limits::default() }).contains("got 2 x 1"));
+        assert!(read(Path::new("/nowhere/at/all"), Limits::default()).is_err());
+    }
+
+    #[test]
+    fn a_header_that_promises_a_huge_image_allocates_nothing() {
+        let mut bytes = png(2, 1, &[1, 2]);
+        bytes[16..24].copy_from_slice(&[0, 0, 0x40, 0, 0, 0, 0x40, 0]); // 16,384 x 16,384
+        let crc = {
+            let mut crc = flate2::Crc::new();
+            crc.update(&bytes[12..29]);
+            crc.sum()
+        };
+        bytes[29..33].copy_from_slice(&crc.to_be_bytes());
+        let message = decode("huge.png", &bytes, Limits::default()).unwrap_err().to_string();
+        assert!(message.contains("huge.png") && message.contains("16384 x 16384"), "{message}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/", folder.path().join("class")).unwrap();
+        assert!(matches!(read(folder.path(), Limits::default()), Err(Error::Outside { .. })));
+    }
+}

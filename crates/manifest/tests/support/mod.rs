@@ -13,7 +13,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 /// A manifest `set` of kind `official` with one file, whose other keys are `row`.
-pub fn manifest_text(path: &str, row: &str) -> String {
+pub(crate) fn manifest_text(path: &str, row: &str) -> String {
     format!(
         "name = \"set\"\ntitle = \"t\"\nserves = [\"a\"]\nkind = \"official\"\nlicense = \"l\"\n\
          redistribution = \"free\"\ncredit = \"c\"\norigin = \"o\"\n\n\
@@ -22,7 +22,7 @@ pub fn manifest_text(path: &str, row: &str) -> String {
 }
 
 /// A store in `folder` over that manifest, with its cache in `folder/cache`.
-pub fn store(folder: &Path, path: &str, row: &str, mirror: Option<&Path>) -> Store {
+pub(crate) fn store(folder: &Path, path: &str, row: &str, mirror: Option<&Path>) -> Store {
     let manifests = folder.join("manifests");
     std::fs::create_dir_all(&manifests).unwrap();
     std::fs::write(manifests.join("set.toml"), manifest_text(path, row)).unwrap();
@@ -34,7 +34,7 @@ pub fn store(folder: &Path, path: &str, row: &str, mirror: Option<&Path>) -> Sto
 }
 
 /// A zip archive as `torch.save` writes it.
-pub fn torch_archive(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn torch_archive(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     writer.start_file("archive/data.pkl", stored).unwrap();
@@ -49,28 +49,28 @@ pub fn torch_archive(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// The pickle of a float tensor `[2, 2]` over the storage `0`, without protocol and stop.
-pub const TENSOR: &[u8] = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\n\
+pub(crate) const TENSOR: &[u8] = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\n\
 FloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQK\0K\x02K\x02\x86K\x02K\x01\x86\x89\
 ccollections\nOrderedDict\n)RtR";
 
 /// Wraps operations in protocol 2 and a stop.
-pub fn pickle(operations: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn pickle(operations: &[&[u8]]) -> Vec<u8> {
     [b"\x80\x02", operations.concat().as_slice(), b"."].concat()
 }
 
 /// Four floats: 1, 2, 3, 4.
-pub fn four_floats() -> Vec<u8> {
+pub(crate) fn four_floats() -> Vec<u8> {
     [1.0_f32, 2.0, 3.0, 4.0].iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
 /// A server on this machine; `answer` gets each request's head and the connection.
-pub struct Server {
-    pub url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     /// The heads of the requests, in order.
-    pub requests: Arc<Mutex<Vec<String>>>,
+    pub(crate) requests: Arc<Mutex<Vec<String>>>,
 }
 
-pub fn serve(mut answer: impl FnMut(&str, &mut TcpStream) + Send + 'static) -> Server {
+pub(crate) fn serve(mut answer: impl FnMut(&str, &mut TcpStream) + Send + 'static) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/file", listener.local_addr().unwrap());
     let requests = Arc::new(Mutex::new(Vec::new()));
@@ -89,7 +89,7 @@ pub fn serve(mut answer: impl FnMut(&str, &mut TcpStream) + Send + 'static) -> S
 }
 
 /// Sends a whole answer; a client that hangs up early is its own affair.
-pub fn reply(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
+pub(crate) fn reply(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
     let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}\r\n");
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
 }
