@@ -28,6 +28,7 @@ fn gallery() -> Vec<Figure> {
         scatter(),
         legend(),
         categories(),
+        grid(),
     ]
 }
 
@@ -186,4 +187,66 @@ fn categories() -> Figure {
         .mark(Mark::line(&sizes, &loss).color(Color::Green))
         .mark(Mark::points(&sizes, &loss).color(Color::Green).marker(Marker::Ring).label("FVU"));
     Figure::new("G-categories", "").width(Width::Page).columns(2).panel(left).panel(right)
+}
+
+/// Six narrow panels, each with something awkward.
+fn grid() -> Figure {
+    let x = range(60, 0.0, 1.0);
+    let root: Vec<f64> = x.iter().map(|x| x.sqrt()).collect();
+    let gap = |i: usize| i % 20 > 15;
+    let broken = x.iter().enumerate().map(|(i, x)| if gap(i) { f64::NAN } else { x * x });
+    let broken: Vec<f64> = broken.collect();
+    let decades: Vec<f64> = x.iter().map(|x| libm::pow(10.0, 200.0 * x - 250.0)).collect();
+    let narrow: Vec<f64> = x.iter().map(|x| libm::pow(10.0, 0.3 * x)).collect();
+    let low: Vec<f64> = root.iter().map(|y| y - 0.1).collect();
+    let high: Vec<f64> = root.iter().map(|y| y + 0.1).collect();
+    let coarse = range(6, 0.0, 1.0);
+    let linear = || Axis::linear("x");
+
+    let long = Axis::linear("a label that is longer than its axis is high");
+    let gaps = Panel::new(linear(), long)
+        .mark(Mark::line(&x, &broken).allow_gaps().label("with gaps"))
+        .mark(Mark::hline(0.5).dashed().label("half"));
+    let many_decades = Panel::new(linear(), Axis::log10("probability"))
+        .title("Two hundred decades")
+        .mark(Mark::line(&x, &decades).color(Color::Green));
+    let short_log = Panel::new(linear(), Axis::log10("ratio"))
+        .title("Less than one decade, under a title of two lines")
+        .mark(Mark::line(&x, &narrow).color(Color::Purple).dotted().label("dotted"));
+    let runs = Mark::points(&coarse, &coarse).color(Color::Amber).marker(Marker::Triangle);
+    let in_legend =
+        Panel::new(Axis::linear("rate").ticks(vec![0.0, 0.5, 1.0]), Axis::linear("recall"))
+            .mark(Mark::band(&x, &low, &high).color(Color::Green).label("95 % interval"))
+            .mark(Mark::line(&x, &root).color(Color::Green).label("mean"))
+            .mark(runs.label("runs"))
+            .legend();
+    let flags = Panel::new(Axis::log10("tokens"), Axis::linear("loss (nats)"))
+        .mark(Mark::steps(&[1.0, 10.0, 100.0, 1e4], &[4.0, 3.0, 2.5, 2.2]).label("best"))
+        .mark(Mark::vline(30.0).label("warm-up ends"))
+        .mark(Mark::vline(8000.0).dashed().label("stop"));
+    let names = Axis::categories("", &["a", "b", "a longer name", "d"]);
+    let bars = [0.7, 0.55, 0.93, 0.81].iter().enumerate().map(|(i, height)| {
+        let center = i as f64;
+        Mark::histogram(&[center - 0.4, center + 0.4], &[*height]).color(Color::Sky)
+    });
+    let bars = Panel::new(names, Axis::linear("AUROC")).marks(bars).mark(Mark::hline(0.5).dotted());
+
+    let title = "A title so long that it has to be broken: the page is 178 mm wide, and all of \
+                 this stands above six small panels that differ in kind and in what is awkward";
+    let figure = Figure::new("G-grid", title).width(Width::Page).columns(3).panel_height_mm(32.0);
+    [gaps, many_decades, short_log, in_legend, flags, bars].into_iter().fold(figure, Figure::panel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_is_drawn_without_overlaps() {
+        for figure in gallery() {
+            if let Err(error) = figure.png("3fa9c1d2") {
+                panic!("{error}");
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Refuses data that could only be drawn wrongly or with a silent gap.
 
 use crate::axis::{Axis, Scale};
+use crate::figure::panel_name;
 use crate::mark::{Data, Mark};
 use crate::{Error, Figure, Location, Panel};
 
@@ -8,8 +9,18 @@ pub(crate) fn check(figure: &Figure) -> Result<(), Error> {
     if figure.panels.is_empty() {
         return Err(Error::NoPanels { figure: figure.id.clone() });
     }
+    let mixed = |scale: fn(&Panel) -> Scale| {
+        figure.panels.windows(2).any(|pair| scale(&pair[0]) != scale(&pair[1]))
+    };
+    let shared = [
+        ('x', figure.share_x && mixed(|panel| panel.x.scale)),
+        ('y', figure.share_y && mixed(|panel| panel.y.scale)),
+    ];
+    if let Some((axis, _)) = shared.into_iter().find(|(_, mixed)| *mixed) {
+        return Err(Error::MixedScales { figure: figure.id.clone(), axis });
+    }
     for (index, panel) in figure.panels.iter().enumerate() {
-        let name = figure.panel_name(index);
+        let name = panel_name(index);
         check_panel(&figure.id, &name, panel)?;
         if let Some((inset, _)) = &panel.inset {
             check_panel(&figure.id, &format!("{name} inset"), inset)?;
@@ -200,6 +211,16 @@ mod tests {
         let infinite = Mark::line(&[0.0], &[f64::INFINITY]).allow_gaps();
         let error = check(&Figure::new("f", "").panel(panel(infinite)));
         assert!(matches!(error, Err(Error::NonFinite { .. })));
+    }
+
+    #[test]
+    fn a_linear_and_a_log_axis_cannot_share_a_range() {
+        let panel = |y| Panel::new(Axis::linear("x"), y).mark(Mark::line(&[0.0, 1.0], &[1.0, 2.0]));
+        let panels = [Axis::linear("y"), Axis::log10("y")].map(panel);
+        let figure = panels.into_iter().fold(Figure::new("f", "").share_x(), Figure::panel);
+        assert_eq!(check(&figure), Ok(()));
+        let mixed = Error::MixedScales { figure: "f".to_owned(), axis: 'y' };
+        assert_eq!(check(&figure.share_y()), Err(mixed));
     }
 
     #[test]

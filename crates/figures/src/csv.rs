@@ -1,6 +1,6 @@
 //! The data behind a figure as tidy CSV.
 
-use crate::figure::Figure;
+use crate::figure::{Figure, panel_name};
 use crate::mark::{Data, Mark};
 use crate::panel::Panel;
 
@@ -24,26 +24,27 @@ pub(crate) fn number(value: f64) -> String {
 
 /// All marks of a figure, one value per line.
 pub(crate) fn figure_csv(figure: &Figure) -> String {
-    let mut csv = "panel,series,kind,x,y,low,high\n".to_owned();
+    let mut lines = vec!["panel,series,kind,x,y,low,high\n".to_owned()];
     for (index, panel) in figure.panels.iter().enumerate() {
-        let name = figure.panel_name(index);
-        panel_csv(&mut csv, &name, panel);
+        let name = panel_name(index);
+        lines.extend(panel_lines(&name, panel));
         if let Some((inset, _)) = &panel.inset {
-            panel_csv(&mut csv, &format!("{name} inset"), inset);
+            lines.extend(panel_lines(&format!("{name} inset"), inset));
         }
     }
-    csv
+    lines.concat()
 }
 
-fn panel_csv(csv: &mut String, panel_name: &str, panel: &Panel) {
+fn panel_lines(panel_name: &str, panel: &Panel) -> Vec<String> {
+    let mut lines = Vec::new();
     for (index, mark) in panel.marks.iter().enumerate() {
-        let (series, kind) = (mark.name(index), mark.kind());
+        let head = format!("{},{},{}", field(panel_name), field(&mark.name(index)), mark.kind());
         for values in rows(mark) {
             let values = values.map(|value| value.map_or(String::new(), number));
-            let head = format!("{},{},{kind}", field(panel_name), field(&series));
-            *csv += &format!("{head},{}\n", values.join(","));
+            lines.push(format!("{head},{}\n", values.join(",")));
         }
     }
+    lines
 }
 
 /// x, y, low and high of each value of a mark; a histogram's bar runs from low to high in x, with its

@@ -121,6 +121,14 @@ pub enum Error {
         /// The high end.
         high: f64,
     },
+    /// Panels that share a range of which some are linear and some logarithmic.
+    #[error("figure {figure}: panels that share their {axis} range need the same scale")]
+    MixedScales {
+        /// The figure's id.
+        figure: String,
+        /// `x` or `y`.
+        axis: char,
+    },
     /// A size of zero or below, or one that leaves no room for the data.
     #[error(
         "figure {figure}: a panel's plotting area would be {width_mm:.1} by {height_mm:.1} mm: use \

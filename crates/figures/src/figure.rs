@@ -128,11 +128,6 @@ impl Figure {
         &self.caption
     }
 
-    /// The name of a panel in the CSV and in messages: its letter.
-    pub(crate) fn panel_name(&self, index: usize) -> String {
-        letters(index)
-    }
-
     /// The data behind the figure as tidy CSV with the columns
     /// `panel,series,kind,x,y,low,high`. A panel is its letter; a histogram's bar runs from `low` to
     /// `high` in x and has its count as `y`.
@@ -183,9 +178,9 @@ impl Figure {
     }
 }
 
-/// a, b, … z, aa, ab, …
-fn letters(index: usize) -> String {
-    let mut name = if index >= 26 { letters(index / 26 - 1) } else { String::new() };
+/// The name of a panel: a, b, … z, aa, ab, …
+pub(crate) fn panel_name(index: usize) -> String {
+    let mut name = if index >= 26 { panel_name(index / 26 - 1) } else { String::new() };
     name.push(char::from(b'a' + u8::try_from(index % 26).unwrap_or(0)));
     name
 }
@@ -242,7 +237,8 @@ mod tests {
     #[test]
     fn a_figure_without_room_or_panels_is_an_error() {
         let many = figure().columns(9);
-        let crowded = (0..7).fold(many, |figure, _| figure.panel(figure.panels[0].clone()));
+        let panel = many.panels[0].clone();
+        let crowded = (0..7).fold(many, |figure, _| figure.panel(panel.clone()));
         assert!(matches!(crowded.svg(""), Err(Error::NoRoom { .. })));
         let flat = figure().panel_height_mm(0.0);
         assert!(matches!(flat.svg(""), Err(Error::NoRoom { .. })));
@@ -260,7 +256,10 @@ mod tests {
     }
 
     #[test]
-    fn panels_past_z_go_on_with_two_letters() {
-        assert_eq!([letters(0), letters(25), letters(26), letters(52)], ["a", "z", "aa", "ba"]);
+    fn panels_past_z_go_on_with_two_panel_name() {
+        assert_eq!(
+            [panel_name(0), panel_name(25), panel_name(26), panel_name(52)],
+            ["a", "z", "aa", "ba"]
+        );
     }
 }

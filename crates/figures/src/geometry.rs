@@ -181,9 +181,12 @@ mod tests {
 
     #[test]
     fn distances_to_segments() {
-        assert_eq!(UNIT.distance_to_segment((-1.0, 0.5), (2.0, 0.5)), 0.0);
-        assert_eq!(UNIT.distance_to_segment((-1.0, 3.0), (2.0, 3.0)), 2.0);
-        assert_eq!(UNIT.distance_to_segment((4.0, 5.0), (9.0, 5.0)), 5.0);
+        let distances = [
+            UNIT.distance_to_segment((-1.0, 0.5), (2.0, 0.5)),
+            UNIT.distance_to_segment((-1.0, 3.0), (2.0, 3.0)),
+            UNIT.distance_to_segment((4.0, 5.0), (9.0, 5.0)),
+        ];
+        assert_eq!(format!("{distances:?}"), "[0.0, 2.0, 5.0]");
     }
 
     #[test]

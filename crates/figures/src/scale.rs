@@ -76,15 +76,20 @@ pub(crate) fn view(panel: &Panel, direction: Direction) -> View {
     }
     let padding = 0.05 * (high - low) * f64::from(u8::from(needs_padding(panel, direction)));
     let bars = panel.marks.iter().any(|mark| matches!(mark.data, Data::Histogram { .. }));
-    let stands_on_zero = scale == Scale::Linear && low >= 0.0 && low - padding <= 0.0
-        || bars && direction == Direction::Y && scale == Scale::Linear;
-    let low = if stands_on_zero { low.min(0.0) } else { low - padding };
+    let spots = panel.marks.iter().any(is_spot);
+    let near_zero = low >= 0.0 && low - padding <= 0.0 && !(low <= 0.0 && spots);
+    let stands_on_zero = near_zero || bars && direction == Direction::Y;
+    let low = if stands_on_zero && scale == Scale::Linear { low.min(0.0) } else { low - padding };
     View { scale, low, high: high + padding }
 }
 
 fn needs_padding(panel: &Panel, direction: Direction) -> bool {
-    let spot = |mark: &Mark| matches!(mark.data, Data::Points { .. } | Data::Interval { .. });
-    direction == Direction::Y || panel.marks.iter().any(spot)
+    direction == Direction::Y || panel.marks.iter().any(is_spot)
+}
+
+/// Whether a mark has extent beside its values, so that an axis would cut through it.
+fn is_spot(mark: &Mark) -> bool {
+    matches!(mark.data, Data::Points { .. } | Data::Interval { .. })
 }
 
 /// The values that a mark wants to be shown.
@@ -137,7 +142,9 @@ mod tests {
     #[test]
     fn data_near_zero_and_histograms_stand_on_zero() {
         let low = view(&panel(Mark::line(&[0.0, 1.0], &[0.2, 10.0])), Direction::Y);
-        assert_eq!(low.low, 0.0);
+        assert_eq!((low.low, low.high), (0.0, 10.49));
+        let points = view(&panel(Mark::points(&[0.0, 1.0], &[0.0, 10.0])), Direction::Y);
+        assert_eq!((points.low, points.high), (-0.5, 10.5));
         let bars = view(&panel(Mark::histogram(&[0.0, 1.0, 2.0], &[8.0, 10.0])), Direction::Y);
         assert_eq!((bars.low, bars.high), (0.0, 10.5));
     }

@@ -8,7 +8,7 @@ use plotters_backend::{
 };
 
 use crate::mark::Stroke;
-use crate::scene::{Grid, Lettering, Paint, Pen, grid, grid_point};
+use crate::scene::{GRID, Grid, Lettering, Paint, Pen, grid, grid_point};
 use crate::text::{GlyphKey, Weight, outline};
 use crate::theme::{BOLD_STROKE, REGULAR_STROKE};
 
@@ -31,21 +31,21 @@ pub(crate) struct Words<'a> {
 /// Elements drawn so far and the glyphs that they use.
 pub(crate) struct Svg {
     size: (u32, u32),
-    body: String,
+    body: Vec<String>,
     glyphs: BTreeSet<GlyphKey>,
 }
 
 impl Svg {
     /// An empty picture of this size on the grid.
     pub(crate) fn new(size: (u32, u32)) -> Self {
-        Self { size, body: String::new(), glyphs: BTreeSet::new() }
+        Self { size, body: Vec::new(), glyphs: BTreeSet::new() }
     }
 
     /// A path with a pen, which a plotters style cannot say.
     pub(crate) fn stroke_path(&mut self, points: impl IntoIterator<Item = Grid>, pen: &Pen) {
         let data = path_data(points);
         if !data.is_empty() {
-            self.body += &format!("<path d=\"{data}\" fill=\"none\"{}/>\n", stroke(pen));
+            self.body.push(format!("<path d=\"{data}\" fill=\"none\"{}/>\n", stroke(pen)));
         }
     }
 
@@ -54,23 +54,24 @@ impl Svg {
         let (left, top) = (a.0.min(b.0), a.1.min(b.1));
         let (width, height) = ((a.0 - b.0).abs(), (a.1 - b.1).abs());
         let style = fill(paint) + &outline.map_or(String::new(), stroke);
-        self.body += &format!(
+        self.body.push(format!(
             "<rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\"{style}/>\n"
-        );
+        ));
     }
 
     /// A disk with an outline; the radius is in points.
     pub(crate) fn disk(&mut self, center: Grid, radius: f64, paint: Paint, outline: Option<&Pen>) {
         let style = fill(paint) + &outline.map_or(String::new(), stroke);
         let (x, y) = center;
-        self.body += &format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"{}\"{style}/>\n", grid(radius));
+        let r = grid(radius);
+        self.body.push(format!("<circle cx=\"{x}\" cy=\"{y}\" r=\"{r}\"{style}/>\n"));
     }
 
     /// A filled polygon.
     pub(crate) fn polygon(&mut self, points: impl IntoIterator<Item = Grid>, paint: Paint) {
         let data = path_data(points);
         if !data.is_empty() {
-            self.body += &format!("<path d=\"{data}Z\"{}/>\n", fill(paint));
+            self.body.push(format!("<path d=\"{data}Z\"{}/>\n", fill(paint)));
         }
     }
 
@@ -83,46 +84,45 @@ impl Svg {
             Weight::Bold => BOLD_STROKE,
         };
         let color = hex(lettering.rgb);
-        self.body += &format!(
+        self.body.push(format!(
             "<g aria-label=\"{}\" transform=\"translate({x} {y}){rotation}\" fill=\"{color}\" \
              stroke=\"{color}\" stroke-width=\"{weight}\">",
             escape(&text.source)
-        );
+        ));
         for run in &text.runs {
             let place = match grid_point((run.x, run.y)) {
                 (0, 0) => String::new(),
                 (x, y) => format!("translate({x} {y})"),
             };
             // Four decimals place the last glyph of a long line to a hundredth of a point.
-            let scale = format!("{:.4}", run.scale * crate::scene::GRID);
-            self.body += &format!("<g transform=\"{place}scale({scale})\">");
+            let scale = format!("{:.4}", run.scale * GRID);
+            self.body.push(format!("<g transform=\"{place}scale({scale})\">"));
             for &(key, x) in &run.glyphs {
                 self.glyphs.insert(key);
-                self.body += &format!("<use href=\"#{}\" x=\"{x}\"/>", glyph_id(key));
+                self.body.push(format!("<use href=\"#{}\" x=\"{x}\"/>", glyph_id(key)));
             }
-            self.body += "</g>";
+            self.body.push("</g>".to_owned());
         }
-        self.body += "</g>\n";
+        self.body.push("</g>\n".to_owned());
     }
 
     /// The whole document.
     pub(crate) fn document(&self, words: &Words<'_>) -> String {
         let (width, height) = self.size;
-        let mut svg = format!(
+        let head = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{}\" height=\"{}\" \
              viewBox=\"0 0 {width} {height}\" stroke-linejoin=\"round\">\n\
-             <title>{}</title>\n<desc>{}</desc>\n<metadata>{}</metadata>\n<defs>\n",
+             <title>{}</title>\n<desc>{}</desc>\n<metadata>{}</metadata>\n",
             words.size.0,
             words.size.1,
             escape(words.title),
             escape(words.description),
             escape(words.metadata)
         );
-        for &key in &self.glyphs {
-            let path = outline(key);
-            svg += &format!("<path id=\"{}\" d=\"{path}\"/>\n", glyph_id(key));
-        }
-        svg + "</defs>\n" + &self.body + "</svg>\n"
+        let definition =
+            |&key: &GlyphKey| format!("<path id=\"{}\" d=\"{}\"/>\n", glyph_id(key), outline(key));
+        let glyphs: String = self.glyphs.iter().map(definition).collect();
+        format!("{head}<defs>\n{glyphs}</defs>\n{}</svg>\n", self.body.concat())
     }
 }
 
@@ -164,16 +164,18 @@ fn stroke(pen: &Pen) -> String {
 fn path_data(points: impl IntoIterator<Item = Grid>) -> String {
     let mut points = points.into_iter();
     let Some(first) = points.next() else { return String::new() };
-    let mut data = format!("M{} {}l", first.0, first.1);
-    let (mut last, mut moved) = (first, false);
-    for point in points {
-        if point != last {
-            let separator = if moved { " " } else { "" };
-            data += &format!("{separator}{} {}", point.0 - last.0, point.1 - last.1);
-            (last, moved) = (point, true);
-        }
+    let mut last = first;
+    let moves: Vec<String> = points
+        .filter_map(|point| {
+            let (dx, dy) = (point.0 - last.0, point.1 - last.1);
+            last = point;
+            ((dx, dy) != (0, 0)).then(|| format!("{dx} {dy}"))
+        })
+        .collect();
+    if moves.is_empty() {
+        return String::new();
     }
-    if moved { data } else { String::new() }
+    format!("M{} {}l{}", first.0, first.1, moves.join(" "))
 }
 
 fn paint(color: BackendColor) -> Paint {
@@ -181,7 +183,7 @@ fn paint(color: BackendColor) -> Paint {
 }
 
 fn pen<S: BackendStyle>(style: &S) -> Pen {
-    let width = f64::from(style.stroke_width()) / crate::scene::GRID;
+    let width = f64::from(style.stroke_width()) / GRID;
     Pen { paint: paint(style.color()), width, stroke: Stroke::Solid }
 }
 
@@ -247,7 +249,7 @@ impl DrawingBackend for Svg {
         style: &S,
         fill: bool,
     ) -> Drawn {
-        let radius = f64::from(radius) / crate::scene::GRID;
+        let radius = f64::from(radius) / GRID;
         if fill {
             self.disk(center, radius, paint(style.color()), None);
         } else {

@@ -32,8 +32,12 @@ impl Cell {
     fn shown(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
-            // The typographic minus, as in the figures.
-            Self::Number { value, digits } => format!("{value:.digits$}").replace('-', "−"),
+            Self::Number { value, digits } => {
+                let number = format!("{value:.digits$}");
+                let zero = !number.contains(|c: char| ('1'..='9').contains(&c));
+                // The typographic minus, as in the figures, and none before a zero.
+                number.replace('-', if zero { "" } else { "−" })
+            }
             Self::Missing => "–".to_owned(),
         }
     }
@@ -176,12 +180,9 @@ impl Table {
         let rule: Vec<&str> = (0..self.columns.len())
             .map(|i| if self.numeric(i) { "---:" } else { ":---" })
             .collect();
-        let mut markdown = line(self.columns.iter().map(Column::header).collect());
-        markdown += &format!("|{}|\n", rule.join("|"));
-        for cells in &self.rows {
-            markdown += &line(cells.iter().map(Cell::shown).collect());
-        }
-        Ok(markdown)
+        let header = line(self.columns.iter().map(Column::header).collect());
+        let rows = self.rows.iter().map(|cells| line(cells.iter().map(Cell::shown).collect()));
+        Ok(format!("{header}|{}|\n{}", rule.join("|"), rows.collect::<String>()))
     }
 
     /// The table as an HTML fragment for notebooks.
@@ -198,12 +199,12 @@ impl Table {
             });
             format!("<tr>{}</tr>\n", cells.collect::<String>())
         };
-        let mut html = format!("<table>\n<caption>{}</caption>\n", escape(&self.title));
-        html += &line("th", self.columns.iter().map(Column::header).collect());
-        for cells in &self.rows {
-            html += &line("td", cells.iter().map(Cell::shown).collect());
-        }
-        Ok(html + "</table>\n")
+        let caption = escape(&self.title);
+        let header = line("th", self.columns.iter().map(Column::header).collect());
+        let rows =
+            self.rows.iter().map(|cells| line("td", cells.iter().map(Cell::shown).collect()));
+        let rows: String = rows.collect();
+        Ok(format!("<table>\n<caption>{caption}</caption>\n{header}{rows}</table>\n"))
     }
 
     /// Shows the table, or the reason why it cannot be shown, in a notebook with an evcxr kernel.
@@ -232,6 +233,12 @@ mod tests {
         assert!(matches!(short.csv(), Err(Error::RowLength { row: 0, expected: 2, got: 1, .. })));
         let nan = table.row(vec![Cell::Missing, Cell::number(f64::NAN, 1)]);
         assert!(matches!(nan.markdown(), Err(Error::NonFiniteCell { row: 0, .. })));
+    }
+
+    #[test]
+    fn a_number_that_rounds_to_zero_has_no_sign() {
+        assert_eq!(Cell::number(-0.004, 2).shown(), "0.00");
+        assert_eq!(Cell::number(-0.006, 2).shown(), "−0.01");
     }
 
     #[test]

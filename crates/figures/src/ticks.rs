@@ -11,18 +11,28 @@ pub(crate) struct Tick {
     pub(crate) label: Option<String>,
 }
 
+/// How many digits the plain numbers of an axis have after the point.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Digits {
+    /// As many as the longest needs.
+    Same,
+    /// As many as each needs.
+    Own,
+}
+
 /// At most `max` labelled ticks that fit the range (but two where that is possible), and minor ticks
 /// on a logarithmic axis.
 pub(crate) fn ticks(view: View, max: usize) -> Vec<Tick> {
     match view.scale {
-        Scale::Linear => label_all(view, &linear(view.low, view.high, max)),
+        Scale::Linear => label_all(view, &linear(view.low, view.high, max), Digits::Same),
         Scale::Log10 => log(view, max),
     }
 }
 
 /// Ticks at the given values, with the given names or plain numbers.
 pub(crate) fn chosen(view: View, values: &[(f64, Option<String>)]) -> Vec<Tick> {
-    let plain = labels(&values.iter().map(|(value, _)| *value).collect::<Vec<_>>());
+    let digits = if view.scale == Scale::Linear { Digits::Same } else { Digits::Own };
+    let plain = labels(&values.iter().map(|(value, _)| *value).collect::<Vec<_>>(), digits);
     values
         .iter()
         .zip(plain)
@@ -34,8 +44,8 @@ pub(crate) fn chosen(view: View, values: &[(f64, Option<String>)]) -> Vec<Tick> 
         .collect()
 }
 
-fn label_all(view: View, values: &[f64]) -> Vec<Tick> {
-    let ticks = values.iter().zip(labels(values));
+fn label_all(view: View, values: &[f64], digits: Digits) -> Vec<Tick> {
+    let ticks = values.iter().zip(labels(values, digits));
     ticks
         .filter_map(|(value, label)| Some(Tick { at: view.measure(*value)?, label: Some(label) }))
         .collect()
@@ -69,8 +79,10 @@ fn log(view: View, max: usize) -> Vec<Tick> {
     let (low, high) = (view.low, view.high);
     let (first, last) = (floor_int(low - 1e-9) + 1, floor_int(high + 1e-9));
     let decades = last - first + 1;
-    if decades < 2 {
-        return within_a_decade(view, max);
+    if (high - low < 1.5 || decades < 2)
+        && let Some(ticks) = within_a_decade(view, max)
+    {
+        return ticks;
     }
     let max = i32::try_from(max.max(2)).unwrap_or(i32::MAX);
     // Thinned decades keep a round step, and 10^0 among them.
@@ -94,20 +106,24 @@ fn log(view: View, max: usize) -> Vec<Tick> {
     ticks
 }
 
-/// Ticks of a logarithmic axis too short for two decades: 1, 2, 5 and their like, or round numbers.
-fn within_a_decade(view: View, max: usize) -> Vec<Tick> {
+/// Ticks of a logarithmic axis too short for decades: 1, 2, 5 and their like, or round numbers on
+/// less than a decade.
+fn within_a_decade(view: View, max: usize) -> Option<Vec<Tick>> {
     let decades = floor_int(view.low) - 1..=floor_int(view.high) + 1;
     let values: Vec<f64> = decades
         .flat_map(|decade| [1.0, 2.0, 5.0].map(|mantissa| scaled(mantissa, decade)))
         .filter(|value| view.measure(*value).is_some_and(|at| view.shows(at)))
         .collect();
     if (3..=max.max(3)).contains(&values.len()) {
-        return label_all(view, &values);
+        return Some(label_all(view, &values, Digits::Own));
+    }
+    if view.high - view.low > 1.0 {
+        return None;
     }
     let [low, high] = [view.low, view.high].map(|end| libm::pow(10.0, end));
-    let mut ticks = label_all(view, &linear(low, high, max));
+    let mut ticks = label_all(view, &linear(low, high, max), Digits::Same);
     ticks.retain(|tick| view.shows(tick.at));
-    ticks
+    Some(ticks)
 }
 
 fn power(exponent: i32) -> String {
@@ -115,11 +131,12 @@ fn power(exponent: i32) -> String {
 }
 
 /// Labels of one axis in one style: plain numbers, or multiples of one power of ten.
-pub(crate) fn labels(values: &[f64]) -> Vec<String> {
+pub(crate) fn labels(values: &[f64], digits: Digits) -> Vec<String> {
     let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    let decimals = values.iter().map(|value| decimals(*value)).max().unwrap_or(0);
-    if largest < 1e6 && decimals <= 4 {
-        return values.iter().map(|value| plain(*value, decimals)).collect();
+    let most = values.iter().map(|value| decimals(*value)).max().unwrap_or(0);
+    if largest < 1e6 && most <= 4 {
+        let digits = |value: f64| if digits == Digits::Same { most } else { decimals(value) };
+        return values.iter().map(|value| plain(*value, digits(*value))).collect();
     }
     let smallest = values.iter().map(|value| value.abs()).filter(|size| *size > 0.0);
     if smallest.fold(largest, f64::min) > largest * 1e-3 {
@@ -138,7 +155,7 @@ pub(crate) fn labels(values: &[f64]) -> Vec<String> {
             } else {
                 (mantissa, exponent)
             };
-            let digits = plain(mantissa, self::decimals((mantissa * 1e6).round() / 1e6));
+            let digits = plain(mantissa, decimals((mantissa * 1e6).round() / 1e6));
             match digits.as_str() {
                 "1" => power(exponent),
                 "−1" => format!("−{}", power(exponent)),
@@ -218,10 +235,10 @@ mod tests {
 
     #[test]
     fn large_and_tiny_numbers_stay_short() {
-        assert_eq!(labels(&[0.0, 50_000.0]), ["0", "50\u{2009}000"]);
-        assert_eq!(labels(&[0.0, 1e6, 2.5e6]), ["0", "1.0×10^{6}", "2.5×10^{6}"]);
-        assert_eq!(labels(&[1e-9, 1.0, -3e9]), ["10^{−9}", "10^{0}", "−3×10^{9}"]);
-        assert_eq!(labels(&[-2e-6, 1e-6]), ["−2×10^{−6}", "1×10^{−6}"]);
+        assert_eq!(labels(&[0.0, 50_000.0], Digits::Same), ["0", "50\u{2009}000"]);
+        assert_eq!(labels(&[0.0, 1e6, 2.5e6], Digits::Same), ["0", "1.0×10^{6}", "2.5×10^{6}"]);
+        assert_eq!(labels(&[1e-9, 1.0, -3e9], Digits::Same), ["10^{−9}", "10^{0}", "−3×10^{9}"]);
+        assert_eq!(labels(&[-2e-6, 1e-6], Digits::Same), ["−2×10^{−6}", "1×10^{−6}"]);
     }
 
     #[test]
@@ -234,6 +251,8 @@ mod tests {
     #[test]
     fn a_short_log_axis_has_plain_numbers() {
         assert_eq!(labels_of(Scale::Log10, 0.0, 1.0, 5), ["1", "2", "5", "10"]);
+        let low = libm::log10(0.4);
+        assert_eq!(labels_of(Scale::Log10, low, 0.5, 5), ["0.5", "1", "2"]);
         let low = libm::log10(2.1);
         let high = libm::log10(2.9);
         assert_eq!(labels_of(Scale::Log10, low, high, 4), ["2.2", "2.4", "2.6", "2.8"]);

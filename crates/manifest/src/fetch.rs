@@ -152,9 +152,9 @@ impl Store {
             Err(TryLockError::Error(e)) => return Err(Error::io("lock", &part)(e)),
         }
         let mut transfer = Transfer { row, url, name, part: &part, file, progress };
-        let agent = agent(self.timeouts);
+        let client = client(self.timeouts);
         let mut attempt = 1;
-        while let Err(error) = transfer.run(&agent) {
+        while let Err(error) = transfer.run(&client) {
             match error {
                 Error::Network { .. } if attempt < self.timeouts.attempts => attempt += 1,
                 _ => return Err(error),
@@ -181,7 +181,7 @@ impl Store {
     }
 }
 
-fn agent(timeouts: Timeouts) -> ureq::Agent {
+fn client(timeouts: Timeouts) -> ureq::Agent {
     ureq::Agent::config_builder()
         .timeout_resolve(Some(timeouts.connect))
         .timeout_connect(Some(timeouts.connect))
@@ -205,12 +205,12 @@ struct Transfer<'a> {
 
 impl Transfer<'_> {
     /// Asks for what is missing and appends it; `Ok` means that the server sent all it promised.
-    fn run(&mut self, agent: &ureq::Agent) -> Result<(), Error> {
+    fn run(&mut self, client: &ureq::Agent) -> Result<(), Error> {
         let have = self.file.metadata().map_err(Error::io("read", self.part))?.len();
         if self.row.packing == Packing::None && self.row.size == Size::Exact(have) {
             return Ok(());
         }
-        let mut request = agent.get(self.url);
+        let mut request = client.get(self.url);
         if have > 0 {
             request = request.header("Range", format!("bytes={have}-"));
         }

@@ -85,14 +85,7 @@ impl Store {
     ///
     /// Those of [`Manifest::load_all`].
     pub fn from_env(workspace_root: &Path) -> Result<Self, Error> {
-        let cache = variable("ENGRAM_DATA_CACHE")
-            .or_else(|| {
-                // The XDG standard has relative values ignored.
-                let base = variable("XDG_CACHE_HOME").filter(|p| p.is_absolute());
-                base.or_else(|| variable("HOME").map(|home| home.join(".cache")))
-                    .map(|base| base.join("engram").join("data"))
-            })
-            .unwrap_or_else(|| workspace_root.join("results").join("data"));
+        let cache = cache_folder(workspace_root, variable);
         Self::new(&workspace_root.join("data-manifests"), cache, variable("ENGRAM_DATA_MIRROR"))
     }
 
@@ -225,6 +218,18 @@ impl Store {
     }
 }
 
+/// The cache folder that the variables name; the XDG standard has relative values ignored.
+fn cache_folder(workspace_root: &Path, variable: impl Fn(&str) -> Option<PathBuf>) -> PathBuf {
+    let base = || {
+        variable("XDG_CACHE_HOME")
+            .filter(|base| base.is_absolute())
+            .or_else(|| variable("HOME").map(|home| home.join(".cache")))
+    };
+    variable("ENGRAM_DATA_CACHE")
+        .or_else(|| base().map(|base| base.join("engram").join("data")))
+        .unwrap_or_else(|| workspace_root.join("results").join("data"))
+}
+
 /// A variable of the environment, where it is set and not empty.
 #[expect(
     clippy::disallowed_methods,
@@ -285,4 +290,39 @@ fn remedy(manifest: &Manifest, row: &FileRow) -> String {
 
 fn join(names: impl Iterator<Item = String>) -> String {
     names.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_folder_follows_the_first_variable_that_is_set() {
+        let folder = |set: &[(&str, &str)]| {
+            let variable = |name: &str| {
+                set.iter().find(|(n, _)| *n == name).map(|(_, value)| PathBuf::from(value))
+            };
+            cache_folder(Path::new("/w"), variable)
+        };
+        let all = [("ENGRAM_DATA_CACHE", "/e"), ("XDG_CACHE_HOME", "/x"), ("HOME", "/h")];
+        assert_eq!(folder(&all), Path::new("/e"));
+        assert_eq!(folder(&all[1..]), Path::new("/x/engram/data"));
+        assert_eq!(folder(&all[2..]), Path::new("/h/.cache/engram/data"));
+        let relative = [("XDG_CACHE_HOME", "x"), ("HOME", "/h")];
+        assert_eq!(folder(&relative), Path::new("/h/.cache/engram/data"));
+        assert_eq!(folder(&[]), Path::new("/w/results/data"));
+    }
+
+    #[test]
+    fn unknown_names_list_what_there_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data-manifests");
+        let store = Store::new(&manifests, folder.path().to_owned(), None).unwrap();
+        let message = |name: &str| store.locate(name).unwrap_err().to_string();
+        assert!(message("nmist/x").contains("fashion-mnist, gpt2-bpe, mnist"));
+        assert!(message("tinyshakespeare/x").contains("tinyshakespeare/input.txt"));
+        assert!(message("tinyshakespeare").contains("tinyshakespeare/input.txt"));
+        let missing = message("wikitext-2/valid.txt");
+        assert!(missing.contains("cannot get it") && missing.contains("MIRROR"), "{missing}");
+    }
 }

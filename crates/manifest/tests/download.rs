@@ -1,15 +1,17 @@
 //! Downloads from a server on this machine that behaves well and badly. No test leaves it.
 
-mod support;
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod fixtures;
 
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use fixtures::{Server, reply, serve, store};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use manifest::{Error, Outcome, Store, Timeouts, sha256};
-use support::{Server, reply, serve, store};
 
 const CONTENT: &[u8] = b"0123456789abcdef";
 
@@ -208,6 +210,17 @@ fn a_closed_port_is_a_network_error() {
     let error = fetch(&store).unwrap_err();
     assert!(matches!(error, Error::Network { .. }), "{error}");
     assert!(error.to_string().contains(&url));
+}
+
+/// Also shows that the TLS library is set up: without a provider it would panic here.
+#[test]
+fn a_server_without_encryption_behind_an_https_url_is_a_network_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = serve(|_, stream| reply(stream, "200 OK", &length(16), CONTENT));
+    let url = server.url.replace("http://", "https://");
+    let store = store(folder.path(), "f.bin", &row(&url), None);
+    let error = fetch(&store).unwrap_err();
+    assert!(matches!(error, Error::Network { .. }), "{error}");
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {

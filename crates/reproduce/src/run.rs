@@ -188,7 +188,7 @@ impl Clock {
         } else {
             (self.expected * pace - took).max(0.0)
         };
-        let left = own + others * pace;
+        let left = (own + others * pace).max(0.0);
         let share = (self.took_done + took) / (self.took_done + took + left).max(1e-9);
         #[allow(
             clippy::cast_possible_truncation,
@@ -205,12 +205,15 @@ impl Clock {
             self.expected_done += self.expected;
             self.took_done += took;
             let left: f64 = self.left.iter().map(|(_, seconds)| seconds).sum();
+            let rest = match self.left.len() {
+                0 => String::new(),
+                _ => format!(", at most {} left", table::duration(left)),
+            };
             self.say(&format!(
-                "{id}: done in {}; {} of {}, at most {} left",
+                "{id}: done in {} ({} of {}{rest})",
                 table::duration(took),
                 self.total - self.left.len(),
                 self.total,
-                table::duration(left)
             ));
         }
     }

@@ -31,10 +31,12 @@ pub(crate) enum Labels {
     Hidden,
 }
 
+/// A tick's position as a fraction of the axis, and the lines of its label; none for a minor tick.
+type PlacedTick = (f64, Option<Vec<Text>>);
+
 /// One axis with its texts measured.
 pub(crate) struct AxisPlan {
-    /// Position as a fraction of the axis, and the lines of the label; none for a minor tick.
-    ticks: Vec<(f64, Option<Vec<Text>>)>,
+    ticks: Vec<PlacedTick>,
     label: Vec<Text>,
     sizes: Sizes,
     shown: Labels,
@@ -81,7 +83,7 @@ impl AxisPlan {
         let label = wrap(&axis.label, sizes.label, Weight::Regular, height * 1.1)?;
         let ticks = match &axis.ticks {
             Some(values) => ticks::chosen(view, values),
-            None => ticks::ticks(view, whole(height / (2.6 * sizes.text)).clamp(2, 7)),
+            None => ticks::ticks(view, whole(height / (2.4 * sizes.text)).clamp(2, 7)),
         };
         Ok(Self { ticks: shape(view, ticks, sizes.text, f64::INFINITY)?, label, sizes, shown })
     }
@@ -207,7 +209,7 @@ fn shape(
     ticks: Vec<Tick>,
     size: f64,
     max_width: f64,
-) -> Result<Vec<(f64, Option<Vec<Text>>)>, Error> {
+) -> Result<Vec<PlacedTick>, Error> {
     let shaped = ticks.into_iter().map(|tick| {
         let label = tick.label.map(|label| wrap(&label, size, Weight::Regular, max_width));
         Ok((view.fraction(tick.at), label.transpose()?))
@@ -215,7 +217,7 @@ fn shape(
     shaped.collect()
 }
 
-fn stand_apart(ticks: &[(f64, Option<Vec<Text>>)], width: f64) -> bool {
+fn stand_apart(ticks: &[PlacedTick], width: f64) -> bool {
     let labels = ticks.iter().filter_map(|(at, label)| {
         let half = label.as_ref()?.iter().map(|line| line.width).fold(0.0, f64::max) / 2.0;
         Some((at * width - half, at * width + half))

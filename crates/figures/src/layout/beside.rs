@@ -69,3 +69,26 @@ pub(crate) fn beside(
     let middle_y = f64::midpoint(ink.top, ink.bottom);
     (center_x - middle_x, center_y - middle_y)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Weight;
+
+    const AREA: Rect = Rect { left: 0.0, top: 0.0, right: 100.0, bottom: 60.0 };
+
+    #[test]
+    fn a_label_stands_near_the_right_end_and_hides_nothing() {
+        let text = Text::new("label", 7.0, Weight::Regular).unwrap();
+        let anchors = [(10.0, 30.0), (80.0, 30.0)];
+        let mut obstacles = Obstacles::default();
+        let above = place(&text, &anchors, 0, &obstacles, AREA).unwrap();
+        assert!(above.0 > 50.0 && above.1 < 30.0, "{above:?}");
+        obstacles.add_box(Rect { bottom: 30.0, ..AREA });
+        let below = place(&text, &anchors, 0, &obstacles, AREA).unwrap();
+        assert!(below.1 > 30.0, "{below:?}");
+        assert!(!obstacles.meet(text.ink.shifted(below.0, below.1)));
+        obstacles.add_box(AREA);
+        assert_eq!(place(&text, &anchors, 0, &obstacles, AREA), None);
+    }
+}

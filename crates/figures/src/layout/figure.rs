@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::check::check;
-use crate::figure::Figure;
+use crate::figure::{Figure, panel_name};
 use crate::geometry::{Point, Rect};
 use crate::panel::Panel;
 use crate::scale::{Direction, View, shared_view, view};
@@ -141,7 +141,7 @@ fn drafts(figure: &Figure, height: f64, total: f64) -> Result<Vec<Draft<'_>>, Er
             Ends::plan(panel, (x_view, y_view), size, 0.36 * share_of_width, height)?
         };
         Ok(Draft {
-            name: figure.panel_name(index),
+            name: panel_name(index),
             column: index % columns,
             row: index / columns,
             x_view,
@@ -222,7 +222,9 @@ impl Placed {
     /// The shapes with the header at `y` and the plotting area at `top`.
     fn into_shapes(self, y: f64, top: f64) -> Vec<Shape> {
         let mut shapes = self.composed.shapes;
-        shapes.iter_mut().for_each(|shape| shape.shift(0.0, top));
+        for shape in &mut shapes {
+            shape.shift(0.0, top);
+        }
         let baseline = y + CAPITAL * LETTER_SIZE;
         if let Some((text, x)) = self.letter {
             shapes.push(letter(text, (x, baseline), INK));

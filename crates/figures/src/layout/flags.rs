@@ -73,21 +73,21 @@ impl Hung {
 mod tests {
     use super::*;
 
-    fn rows(xs: &[f64], width: f64, right_limit: f64) -> Vec<usize> {
+    fn rows(xs: &[f64], width: f64) -> Vec<usize> {
         let flags: Vec<Flag> = xs.iter().map(|&x| Flag { x, width }).collect();
-        hang(&flags, (-50.0, right_limit)).into_iter().map(|hung| hung.row).collect()
+        hang(&flags, (-2.0, 200.0)).into_iter().map(|hung| hung.row).collect()
     }
 
     #[test]
     fn flags_that_are_apart_share_the_lowest_row() {
-        assert_eq!(rows(&[0.0, 50.0, 100.0], 20.0, 200.0), [0, 0, 0]);
+        assert_eq!(rows(&[0.0, 50.0, 100.0], 20.0), [0, 0, 0]);
     }
 
     #[test]
-    fn neighbours_rise_from_right_to_left() {
-        assert_eq!(rows(&[0.0, 5.0, 10.0], 20.0, 200.0), [2, 1, 0]);
+    fn neighbours_without_room_at_the_left_rise_from_right_to_left() {
+        assert_eq!(rows(&[0.0, 5.0, 10.0], 20.0), [2, 1, 0]);
         // The order of the input does not matter.
-        assert_eq!(rows(&[10.0, 0.0, 5.0], 20.0, 200.0), [0, 2, 1]);
+        assert_eq!(rows(&[10.0, 0.0, 5.0], 20.0), [0, 2, 1]);
     }
 
     #[test]

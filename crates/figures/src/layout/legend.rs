@@ -12,6 +12,8 @@ use super::obstacles::Obstacles;
 const SWATCH_GAP: f64 = 3.0;
 const ENTRY_GAP: f64 = 9.0;
 const INDENT: f64 = 4.0;
+/// Room around a legend inside the plotting area.
+const CLEAR: f64 = 3.0;
 
 /// One line of the legend.
 pub(crate) struct Entry<'a> {
@@ -34,27 +36,45 @@ impl Entry<'_> {
     }
 }
 
-/// The legend in the first corner where it hides nothing, if there is one.
-pub(crate) fn in_corner(
+/// The legend inside the area where it hides nothing, as near to a corner as possible; none where it
+/// finds no room.
+pub(crate) fn inside(
     entries: &[Entry<'_>],
     obstacles: &Obstacles,
     area: Rect,
 ) -> Option<Vec<Shape>> {
+    const STEPS: u8 = 12;
     let spacing = entries.first()?.text.size * LINE_SPACING;
     let width = entries.iter().map(Entry::width).fold(0.0, f64::max);
     let height = spacing * entries.len() as f64;
-    let (right, low) = (area.right - INDENT - width, area.bottom - INDENT - height);
-    let (left, high) = (area.left + INDENT + 2.0, area.top + 2.0);
-    let middle = f64::midpoint(left, right);
-    let places = [(right, high), (left, high), (right, low), (left, low), (middle, high)];
-    let (left, top) = places.into_iter().find(|&(left, top)| {
-        let bounds = Rect { left, top, right: left + width, bottom: top + height };
-        area.contains(bounds) && !obstacles.meet(bounds.expanded(3.0))
-    })?;
+    let free = Rect {
+        left: area.left + INDENT,
+        top: area.top + INDENT / 2.0,
+        right: area.right - INDENT - width,
+        bottom: area.bottom - INDENT - height,
+    };
+    if free.width() < 0.0 || free.height() < 0.0 {
+        return None;
+    }
+    // From the right and from the top, as shares of the free room.
+    let shares = || (0..=STEPS).map(|step| f64::from(step) / f64::from(STEPS));
+    let places = shares().flat_map(|right| shares().map(move |down| (right, down)));
+    let mut best: Option<(f64, Point)> = None;
+    for (from_right, from_top) in places {
+        let place = (free.right - from_right * free.width(), free.top + from_top * free.height());
+        let bounds =
+            Rect { left: place.0, top: place.1, right: place.0 + width, bottom: place.1 + height };
+        // Of equal places the one found first stays: the right ones, and of these the upper.
+        let from_corner = from_right.min(1.0 - from_right) + from_top.min(1.0 - from_top);
+        let better = best.is_none_or(|(least, _)| from_corner < least);
+        if better && !obstacles.meet(bounds.expanded(CLEAR)) {
+            best = Some((from_corner, place));
+        }
+    }
+    let (_, (left, top)) = best?;
+    let middle = |row: usize| top + (row as f64 + 0.5) * spacing;
     let rows = entries.iter().enumerate();
-    let shapes =
-        rows.flat_map(|(row, entry)| entry.draw((left, top + (row as f64 + 0.5) * spacing)));
-    Some(shapes.collect())
+    Some(rows.flat_map(|(row, entry)| entry.draw((left, middle(row)))).collect())
 }
 
 /// The legend in rows that end at `bottom`, and the height they take.
@@ -85,4 +105,48 @@ pub(crate) fn in_rows(
         shapes.extend(row.iter().flat_map(|(x, entry)| entry.draw((left + x, y))));
     }
     (shapes, height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Weight;
+
+    const AREA: Rect = Rect { left: 0.0, top: 0.0, right: 100.0, bottom: 60.0 };
+
+    fn text_place(shapes: &[Shape]) -> Point {
+        let place = shapes.iter().find_map(|shape| match shape {
+            Shape::Lettering(lettering) => Some(lettering.at),
+            _ => None,
+        });
+        place.unwrap()
+    }
+
+    #[test]
+    fn the_legend_evades_what_is_drawn_and_gives_up_where_it_must() {
+        let mark = Mark::line(&[0.0], &[0.0]);
+        let text = Text::new("label", 7.0, Weight::Regular).unwrap();
+        let entries = [Entry { mark: &mark, text }];
+        let mut obstacles = Obstacles::default();
+        let (x, y) = text_place(&inside(&entries, &obstacles, AREA).unwrap());
+        assert!(x > 50.0 && y < 30.0, "top right: {x}, {y}");
+        obstacles.add_box(Rect { bottom: 30.0, ..AREA });
+        let (x, y) = text_place(&inside(&entries, &obstacles, AREA).unwrap());
+        assert!(x > 50.0 && y > 30.0, "bottom right: {x}, {y}");
+        obstacles.add_box(AREA);
+        assert!(inside(&entries, &obstacles, AREA).is_none());
+    }
+
+    #[test]
+    fn rows_break_at_the_width() {
+        let mark = Mark::line(&[0.0], &[0.0]);
+        let entry = || {
+            let text = Text::new("label", 10.0, Weight::Regular).unwrap();
+            Entry { mark: &mark, text }
+        };
+        let entries = [entry(), entry(), entry()];
+        let one = entries[0].width();
+        let (_, height) = in_rows(&entries, 0.0, 2.0 * one + ENTRY_GAP, 0.0);
+        assert!((height - 2.0 * 10.0 * LINE_SPACING).abs() < 1e-12);
+    }
 }

@@ -14,8 +14,11 @@ use super::axes::{AxisPlan, Labels, Sizes};
 use super::beside::{beside, place};
 use super::ends::Ends;
 use super::flags::{self, Flag};
-use super::legend::{Entry, in_corner, in_rows};
+use super::legend::{self, Entry};
 use super::obstacles::{NOBODY, Obstacles};
+
+/// Between a legend and the flags or the plotting area below it.
+const LEGEND_GAP: f64 = 3.0;
 
 /// A panel whose axes are planned.
 pub(crate) struct PanelPlan<'a> {
@@ -45,26 +48,26 @@ pub(crate) fn compose(
     let mut obstacles = Obstacles::default();
     for (index, mark) in panel.marks.iter().enumerate() {
         let drawn = shapes(mark, frame);
-        drawn.iter().for_each(|shape| obstacles.add(shape, index));
+        for shape in &drawn {
+            obstacles.add(shape, index);
+        }
         layers[layer(&mark.data)].extend(drawn);
     }
     let inset = inset(plan, plot, &mut obstacles)?;
     let (flags, mut above) = flags_above(plan, frame, right_limit, &mut obstacles)?;
     let mut labels = remarks(plan, frame, &mut obstacles)?;
     labels.extend(end_labels(plan, plot));
-    match inside_labels(plan, obstacles.clone(), plot)? {
-        Some(inside) => labels.extend(inside),
-        None => {
-            let entries = legend_entries(plan)?;
-            if let Some(corner) = in_corner(&entries, &obstacles, plot) {
-                labels.extend(corner);
-            } else {
-                let bottom = plot.top - above - 3.0;
-                let (rows, height) = in_rows(&entries, plot.left, plot.width(), bottom);
-                labels.extend(rows);
-                above += height + 3.0;
-            }
-        }
+    if let Some(inside) = inside_labels(plan, obstacles.clone(), plot)? {
+        labels.extend(inside);
+    } else {
+        let entries = legend_entries(plan)?;
+        let legend = legend::inside(&entries, &obstacles, plot);
+        labels.extend(legend.unwrap_or_else(|| {
+            let bottom = plot.top - above - LEGEND_GAP;
+            let (rows, height) = legend::in_rows(&entries, plot.left, plot.width(), bottom);
+            above += height + LEGEND_GAP;
+            rows
+        }));
     }
     let axes = plan.x.draw_x(plot).into_iter().chain(plan.y.draw_y(plot));
     let [areas, references, data] = layers;
@@ -250,6 +253,8 @@ fn inset(plan: &PanelPlan<'_>, plot: Rect, obstacles: &mut Obstacles) -> Result<
     }
     obstacles.add_box(bounds.expanded(TEXT_GAP));
     let mut shapes = composed.shapes;
-    shapes.iter_mut().for_each(|shape| shape.shift(dx, dy));
+    for shape in &mut shapes {
+        shape.shift(dx, dy);
+    }
     Ok(shapes)
 }

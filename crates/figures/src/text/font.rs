@@ -94,21 +94,20 @@ pub(crate) fn ink(key: GlyphKey) -> Option<Rect> {
 
 /// The outline as SVG path data in font units with y downward.
 pub(crate) fn outline(key: GlyphKey) -> String {
-    let mut path = PathData(String::new());
+    let mut path = PathData(Vec::new());
     FACES[key.0].face.outline_glyph(GlyphId(key.1), &mut path);
-    path.0
+    path.0.concat()
 }
 
-struct PathData(String);
+/// One string for each command.
+struct PathData(Vec<String>);
 
 impl PathData {
     fn push(&mut self, command: char, coordinates: &[f32]) {
-        self.0.push(command);
-        for (index, pair) in coordinates.chunks(2).enumerate() {
-            let separator = if index == 0 { "" } else { " " };
-            // Adding 0 turns −0 into 0.
-            self.0 += &format!("{separator}{} {}", pair[0] + 0.0, -pair[1] + 0.0);
-        }
+        // Adding 0 turns −0 into 0.
+        let pair = |pair: &[f32]| format!("{} {}", pair[0] + 0.0, -pair[1] + 0.0);
+        let pairs: Vec<String> = coordinates.chunks(2).map(pair).collect();
+        self.0.push(format!("{command}{}", pairs.join(" ")));
     }
 }
 
@@ -130,7 +129,7 @@ impl OutlineBuilder for PathData {
     }
 
     fn close(&mut self) {
-        self.0.push('Z');
+        self.0.push("Z".to_owned());
     }
 }
 

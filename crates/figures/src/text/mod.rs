@@ -99,7 +99,9 @@ impl Text {
                     self.runs.push(Run { x: self.width, y, scale, glyphs: Vec::new() });
                 }
             }
-            if let Some(run) = self.runs.last_mut() {
+            if let Some(run) = self.runs.last_mut()
+                && font::ink(key).is_some()
+            {
                 run.glyphs.push((key, cursor));
             }
             let advance = font::advance(key);

@@ -12,6 +12,7 @@ pub mod image_folder;
 pub mod learned_betas;
 pub mod npy;
 mod pickle;
+mod pickle_machine;
 pub mod pytorch;
 
 use crate::Error;

@@ -1,0 +1,69 @@
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use record::{Results, Tier, canonical};
+
+/// Whatever counts as a result must be whole: a valid record, and every file that the key lists.
+fn check_whole(results: &Path) {
+    let tier = results.join("smoke");
+    let Ok(entries) = fs::read_dir(&tier) else { return };
+    for entry in entries {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        let stored = Results::new(results, Tier::Smoke, 0);
+        assert!(stored.key(&name).unwrap().is_some(), "{name} lies in its place and is not whole");
+        assert!(stored.record(&name).unwrap().is_some(), "{name} lies in its place without a record");
+    }
+}
+
+fn result_hashes(results: &Path) -> Vec<String> {
+    let stored = Results::new(results, Tier::Smoke, 0);
+    let ids = ["a01_circle_intersection", "a02_beta_fits"];
+    let hash = |id| canonical::hash(id, &stored.record(id).unwrap().unwrap().result).unwrap();
+    ids.map(hash).to_vec()
+}
+
+#[test]
+fn thirty_kills_at_random_moments_leave_nothing_half_written_and_change_no_bit() {
+    let undisturbed = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    super::succeed(super::runner(undisturbed.path(), &["all", "smoke"]));
+    let whole_run = began.elapsed();
+
+    let results = tempfile::tempdir().unwrap();
+    let mut rng = seed::Seed::new(0).stream("runner", "moments of death");
+    for kill in 0..30 {
+        let mut runner = super::runner(results.path(), &["all", "smoke"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        std::thread::sleep(whole_run.mul_f64(rng.uniform()));
+        if kill % 2 == 0 {
+            // The runner alone: the experiment goes on as an orphan and still publishes a whole result.
+            runner.kill().unwrap();
+        } else {
+            let group = format!("-{}", runner.id());
+            Command::new("kill").args(["-9", "--", &group]).stderr(Stdio::null()).status().unwrap();
+        }
+        runner.wait().unwrap();
+        check_whole(results.path());
+        if kill % 5 == 4 {
+            // Begin again from nothing, so that every stage of a run is hit.
+            std::thread::sleep(Duration::from_millis(100));
+            fs::remove_dir_all(results.path().join("smoke")).ok();
+        }
+    }
+    super::succeed(super::runner(results.path(), &["all", "smoke"]));
+    check_whole(results.path());
+    assert_eq!(result_hashes(results.path()), result_hashes(undisturbed.path()));
+}

@@ -1,0 +1,110 @@
+//! The runner on the project itself: what goes stale, what a kill leaves, what threads change, whether
+//! the documents and the tree say the same.
+
+mod kill;
+mod scaffold;
+mod staleness;
+mod threads;
+mod tidy;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The root of this workspace.
+fn root() -> PathBuf {
+    record::Workspace::find(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// A call of the runner on this workspace, with results in a folder of the test's own and without
+/// any real data, so that the tests say the same with and without a mirror.
+fn runner(results: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reproduce"));
+    command.current_dir(root()).args(arguments).arg("--results").arg(results);
+    command.env_remove("ENGRAM_DATA_MIRROR").env("ENGRAM_DATA_CACHE", results.join("no-data"));
+    command
+}
+
+fn succeed(mut command: Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?} failed:\n{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Copies a folder, without build outputs and results.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_owned();
+        if path.is_dir() {
+            if name != "target" && name != "results" && name != ".git" {
+                copy(&path, &to.join(name));
+            }
+        } else {
+            fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_unknown_id_offers_the_nearest_ones() {
+    let results = tempfile::tempdir().unwrap();
+    let output = runner(results.path(), &["run", "A-x30"]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("nearest: A-x03"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_second_run_does_nothing_and_a_lost_file_is_made_again() {
+    let results = tempfile::tempdir().unwrap();
+    succeed(runner(results.path(), &["run", "a01", "smoke"]));
+    let place = results.path().join("smoke/a01_circle_intersection");
+    let made = |name: &str| fs::metadata(place.join(name)).and_then(|file| file.modified()).unwrap();
+    let first = made("record.json");
+    succeed(runner(results.path(), &["run", "A-x01", "smoke"]));
+    assert_eq!(made("record.json"), first, "an up-to-date result was made again");
+    fs::remove_file(place.join("A-x01.svg")).unwrap();
+    succeed(runner(results.path(), &["run", "A-x01", "smoke"]));
+    assert!(place.join("A-x01.svg").is_file());
+}
+
+#[test]
+fn figures_without_their_data_are_skipped_with_the_command_that_gets_it() {
+    let results = tempfile::tempdir().unwrap();
+    let output = succeed(runner(results.path(), &["run", "A-x03", "smoke"]));
+    let told = text(&output.stdout);
+    assert!(told.contains("A-x03: skipped: data") && told.contains("just data attention-sdm"), "{told}");
+    assert!(results.path().join("smoke/a02_beta_fits/A-x11.svg").is_file());
+    assert!(!results.path().join("smoke/a02_beta_fits/A-x03.svg").exists());
+}
+
+#[test]
+fn a_dry_run_tells_the_config_and_makes_nothing() {
+    let results = tempfile::tempdir().unwrap();
+    let output = succeed(runner(results.path(), &["plan", "A-x03", "smoke"]));
+    let told = text(&output.stdout);
+    for expected in ["a02_beta_fits", "no whole result", "\"n_patterns\": 1024", "MB of memory"] {
+        assert!(told.contains(expected), "{expected} is not in\n{told}");
+    }
+    assert!(!results.path().join("smoke").exists());
+}
+
+#[test]
+fn a_shifted_seed_has_a_folder_of_its_own() {
+    let results = tempfile::tempdir().unwrap();
+    succeed(runner(results.path(), &["run", "a02", "smoke", "--seed", "7"]));
+    let record = record::Results::new(results.path(), record::Tier::Smoke, 7);
+    let record = record.record("a02_beta_fits").unwrap().unwrap();
+    assert_eq!(record.result.seeds, [7]);
+    assert!(!results.path().join("smoke").exists());
+}

@@ -1,0 +1,37 @@
+use std::fs;
+use std::process::Command;
+
+/// The recipe of CONTRIBUTING.md, followed in a workspace beside this one that shares its crates, its
+/// lock file and its build outputs.
+#[test]
+fn a_new_experiment_builds_runs_and_is_judged() {
+    let here = super::root();
+    let beside = tempfile::tempdir().unwrap();
+    let root = beside.path();
+    fs::create_dir_all(root.join("experiments")).unwrap();
+    fs::create_dir_all(root.join("paper")).unwrap();
+    super::copy(&here.join("data-manifests"), &root.join("data-manifests"));
+    fs::copy(here.join("paper/index.toml"), root.join("paper/index.toml")).unwrap();
+    fs::copy(here.join("Cargo.lock"), root.join("Cargo.lock")).unwrap();
+    let manifest = fs::read_to_string(here.join("Cargo.toml")).unwrap();
+    let crates = format!("path = \"{}/crates/", here.display());
+    let manifest = manifest
+        .replace("path = \"crates/", &crates)
+        .replace("members = [\"crates/*\", \"experiments/*\"]", "members = [\"experiments/*\"]");
+    fs::write(root.join("Cargo.toml"), manifest).unwrap();
+
+    reproduce::scaffold::new_experiment(root, "b07_running_mean", "A mean and its interval").unwrap();
+    let again = reproduce::scaffold::new_experiment(root, "b07_running_mean", "Again");
+    assert!(again.is_err(), "an experiment was overwritten");
+
+    let metadata = cargo_metadata::MetadataCommand::new().current_dir(&here).no_deps().exec().unwrap();
+    let mut cargo = Command::new("cargo");
+    cargo.args(["run", "--quiet", "--offline", "--bin", "b07_running_mean", "--"]);
+    cargo.args(["--tier", "laptop"]).current_dir(root);
+    cargo.env("CARGO_TARGET_DIR", &metadata.target_directory);
+    super::succeed(cargo);
+    let results = record::Results::new(&root.join("results"), record::Tier::Laptop, 0);
+    let record = results.record("b07_running_mean").unwrap().unwrap();
+    assert_eq!(record.result.figures.len(), 1);
+    assert_eq!(record.result.claims[0].verdict, Some(record::Verdict::Reproduced));
+}
