@@ -13,9 +13,7 @@ mod run;
 
 pub use context::Context;
 pub use figures;
-pub use record::{
-    Claim, Cost, Direction, Input, Null, Number, Numbers, Tier, Tolerance, Verdict,
-};
+pub use record::{Claim, Cost, Input, Number, Numbers, Tier, Tolerance};
 pub use run::main;
 
 use serde::Serialize;

@@ -29,6 +29,7 @@ fn gallery() -> Vec<Figure> {
         legend(),
         categories(),
         grid(),
+        shared_legend(),
     ]
 }
 
@@ -187,6 +188,26 @@ fn categories() -> Figure {
         .mark(Mark::line(&sizes, &loss).color(Color::Green))
         .mark(Mark::points(&sizes, &loss).color(Color::Green).marker(Marker::Ring).label("FVU"));
     Figure::new("G-categories", "").width(Width::Page).columns(2).panel(left).panel(right)
+}
+
+/// Four panels whose curves lie too close for labels beside them.
+fn shared_legend() -> Figure {
+    let x = range(120, 0.0, 60.0);
+    let panels = [3.0, 4.0, 6.0, 9.0].map(|scale: f64| {
+        let curve = |shift: f64| -> Vec<f64> {
+            x.iter().map(|x| libm::exp(-x / (scale + shift))).collect()
+        };
+        Panel::new(Axis::linear("d_{v} (bits)"), Axis::linear("weight"))
+            .title(&format!("scale {scale}"))
+            .mark(Mark::line(&x, &curve(0.0)).color(Color::Vermilion).label("spherical caps"))
+            .mark(Mark::line(&x, &curve(0.2)).color(Color::Blue).label("softmax, published β"))
+            .mark(Mark::line(&x, &curve(0.4)).color(Color::Sky).dashed().label("softmax, fitted β"))
+    });
+    let figure = Figure::new("G-shared", "One legend for four panels")
+        .width(Width::Page)
+        .columns(4)
+        .panel_height_mm(34.0);
+    panels.into_iter().fold(figure, Figure::panel)
 }
 
 /// Six narrow panels, each with something awkward.

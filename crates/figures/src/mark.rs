@@ -152,7 +152,8 @@ impl Mark {
         self
     }
 
-    /// Names the mark in the picture (at the line's end where there is room) and in the CSV.
+    /// Names the mark in the picture and in the CSV. The label stands at the line's end, else beside
+    /// the series where there is room, else in a legend; panels that need the same one share it.
     /// `_{…}` and `^{…}` are subscript and superscript.
     #[must_use]
     pub fn label(mut self, label: &str) -> Self {
@@ -188,6 +189,13 @@ impl Mark {
             Data::VLine { .. } => "vline",
             Data::HLine { .. } => "hline",
             Data::Text { .. } => "text",
+        }
+    }
+
+    pub(crate) fn marker_shape(&self) -> Option<Marker> {
+        match self.data {
+            Data::Points { marker, .. } | Data::Interval { marker, .. } => Some(marker),
+            _ => None,
         }
     }
 

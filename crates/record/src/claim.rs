@@ -134,8 +134,8 @@ pub enum Kind {
 /// ```
 /// use record::{Claim, Number, Tier, Tolerance, Verdict};
 /// // The paper prints 15.9; half a unit of its last digit is 0.05.
-/// let claim = Claim::value("a02.beta_snr", 'a', "authors' code", "β at d*_SNR is 15.9", 15.9,
-///     Tolerance::Absolute(0.05), &Number::exact(15.8528));
+/// let claim = Claim::about("a02.beta_snr", "authors' code", "β at d*_SNR is 15.9").equals(
+///     15.9, Tolerance::Absolute(0.05), &Number::exact(15.8528));
 /// assert_eq!(claim.judge(Tier::Laptop)?.verdict, Some(Verdict::Reproduced));
 /// # Ok::<(), record::Error>(())
 /// ```
@@ -174,13 +174,62 @@ pub struct Claim {
     pub note: Option<String>,
 }
 
-impl Claim {
-    fn new(id: &str, paper: char, source: &str, text: &str, kind: Kind, measured: &Number) -> Self {
-        Self {
-            id: id.to_owned(),
-            paper,
-            source: source.to_owned(),
-            text: text.to_owned(),
+/// What a claim says and where, before it has a test: see [`Claim::about`].
+#[derive(Clone, Debug)]
+pub struct Statement {
+    id: String,
+    source: String,
+    text: String,
+}
+
+impl Statement {
+    /// The measured value equals the paper's within a tolerance.
+    pub fn equals(self, paper_value: f64, tolerance: Tolerance, measured: &Number) -> Claim {
+        let claim = self.tested_by(Kind::Value, measured);
+        Claim { paper_value: Some(paper_value), tolerance: Some(tolerance), ..claim }
+    }
+
+    /// The measured effect lies above what a named null gives.
+    pub fn exceeds(self, null: &str, null_value: f64, measured: &Number) -> Claim {
+        self.tested_by(Kind::Sign { paper: Direction::Above }, measured).null(null, null_value)
+    }
+
+    /// The measured effect lies below what a named null gives.
+    pub fn falls_short_of(self, null: &str, null_value: f64, measured: &Number) -> Claim {
+        self.tested_by(Kind::Sign { paper: Direction::Below }, measured).null(null, null_value)
+    }
+
+    /// A statistic is at least the bound.
+    pub fn at_least(self, bound: f64, statistic: &str, measured: &Number) -> Claim {
+        let (statistic, side) = (statistic.to_owned(), Direction::Above);
+        self.tested_by(Kind::Shape { statistic, side, bound }, measured)
+    }
+
+    /// A statistic is at most the bound.
+    pub fn at_most(self, bound: f64, statistic: &str, measured: &Number) -> Claim {
+        let (statistic, side) = (statistic.to_owned(), Direction::Below);
+        self.tested_by(Kind::Shape { statistic, side, bound }, measured)
+    }
+
+    /// Named items stand in the paper's order, the largest first. The claim's own value is the smallest
+    /// gap between an item and the next.
+    pub fn ordered(self, items: &[(&str, Number)]) -> Claim {
+        let gaps = items.windows(2).map(|pair| pair[0].1.value - pair[1].1.value);
+        let smallest = gaps.reduce(f64::min).unwrap_or(0.0);
+        let items = items.iter().map(|(name, number)| Item {
+            name: (*name).to_owned(),
+            value: number.value,
+            ci: number.ci(),
+        });
+        self.tested_by(Kind::Order { items: items.collect() }, &Number::exact(smallest))
+    }
+
+    fn tested_by(self, kind: Kind, measured: &Number) -> Claim {
+        Claim {
+            paper: self.id.chars().next().unwrap_or_default(),
+            id: self.id,
+            source: self.source,
+            text: self.text,
             kind,
             paper_value: None,
             value: measured.value,
@@ -191,60 +240,14 @@ impl Claim {
             note: None,
         }
     }
+}
 
-    /// A claim that a measured value equals the paper's within a tolerance.
-    pub fn value(
-        id: &str,
-        paper: char,
-        source: &str,
-        text: &str,
-        paper_value: f64,
-        tolerance: Tolerance,
-        measured: &Number,
-    ) -> Self {
-        let claim = Self::new(id, paper, source, text, Kind::Value, measured);
-        Self { paper_value: Some(paper_value), tolerance: Some(tolerance), ..claim }
-    }
-
-    /// A claim that an effect, measured against a null, lies on the paper's side of it.
-    pub fn sign(
-        id: &str,
-        paper: char,
-        source: &str,
-        text: &str,
-        side: Direction,
-        null: Null,
-        measured: &Number,
-    ) -> Self {
-        let claim = Self::new(id, paper, source, text, Kind::Sign { paper: side }, measured);
-        Self { null: Some(null), ..claim }
-    }
-
-    /// A claim that a statistic keeps a bound.
-    pub fn shape(
-        id: &str,
-        paper: char,
-        source: &str,
-        text: &str,
-        statistic: &str,
-        (side, bound): (Direction, f64),
-        measured: &Number,
-    ) -> Self {
-        let kind = Kind::Shape { statistic: statistic.to_owned(), side, bound };
-        Self::new(id, paper, source, text, kind, measured)
-    }
-
-    /// A claim that named items stand in the paper's order, the largest first. The claim's own value
-    /// is the smallest gap between an item and the next.
-    pub fn order(id: &str, paper: char, source: &str, text: &str, items: &[(&str, Number)]) -> Self {
-        let gaps = items.windows(2).map(|pair| pair[0].1.value - pair[1].1.value);
-        let smallest = Number::exact(gaps.fold(f64::INFINITY, f64::min));
-        let items = items.iter().map(|(name, number)| Item {
-            name: (*name).to_owned(),
-            value: number.value,
-            ci: number.ci(),
-        });
-        Self::new(id, paper, source, text, Kind::Order { items: items.collect() }, &smallest)
+impl Claim {
+    /// Begins a claim: its id (`<experiment number>.<slug>`, whose first letter is the paper's), where
+    /// the paper or its authors' code says so, and what, in one sentence. The test follows, by a method
+    /// of [`Statement`].
+    pub fn about(id: &str, source: &str, text: &str) -> Statement {
+        Statement { id: id.to_owned(), source: source.to_owned(), text: text.to_owned() }
     }
 
     /// Names what the effect of a [`Kind::Value`] claim is measured against.
@@ -336,9 +339,13 @@ impl Claim {
             Kind::Value if self.paper_value.is_none() || self.tolerance.is_none() => {
                 return wrong("a value claim needs the paper's value and a tolerance");
             }
-            Kind::Sign { .. } if self.null.is_none() => return wrong("a sign claim names its null"),
+            Kind::Sign { .. } if self.null.is_none() => {
+                return wrong("a sign claim names its null");
+            }
             Kind::Order { items } if items.len() < 2 => return wrong("an order needs two items"),
-            Kind::Order { items } => measured.extend(items.iter().map(|item| (item.value, item.ci))),
+            Kind::Order { items } => {
+                measured.extend(items.iter().map(|item| (item.value, item.ci)));
+            }
             Kind::Shape { bound, .. } => finite(&self.id, [Some(*bound)])?,
             Kind::Value | Kind::Sign { .. } => {}
         }
@@ -388,7 +395,7 @@ mod tests {
 
     fn value(measured: &Number) -> Claim {
         let tolerance = Tolerance::Absolute(0.5);
-        Claim::value("t.value", 'a', "test", "is 10", 10.0, tolerance, measured)
+        Claim::about("t.value", "test", "is 10").equals(10.0, tolerance, measured)
     }
 
     fn verdict(claim: Claim) -> Verdict {
@@ -400,13 +407,15 @@ mod tests {
         assert_eq!(verdict(value(&Number::exact(10.5))), Verdict::Reproduced);
         assert_eq!(verdict(value(&Number::exact(10.500_001))), Verdict::Contradicted);
         assert_eq!(verdict(value(&Number::estimate(11.0, [10.4, 12.0]))), Verdict::Reproduced);
-        let relative = Claim { tolerance: Some(Tolerance::Relative(0.1)), ..value(&Number::exact(9.0)) };
+        let relative =
+            Claim { tolerance: Some(Tolerance::Relative(0.1)), ..value(&Number::exact(9.0)) };
         assert_eq!(verdict(relative), Verdict::Reproduced);
     }
 
     #[test]
     fn an_estimate_that_misses_is_judged_by_its_effect_against_the_null() {
-        let miss = |ci: [f64; 2]| value(&Number::estimate((ci[0] + ci[1]) / 2.0, ci)).null("chance", 5.0);
+        let miss =
+            |ci: [f64; 2]| value(&Number::estimate((ci[0] + ci[1]) / 2.0, ci)).null("chance", 5.0);
         assert_eq!(verdict(miss([6.0, 8.0])), Verdict::SameDirection);
         assert_eq!(verdict(miss([4.0, 8.0])), Verdict::Inconclusive);
         assert_eq!(verdict(miss([1.0, 4.0])), Verdict::Contradicted);
@@ -414,7 +423,8 @@ mod tests {
 
     #[test]
     fn a_paper_value_below_the_null_reverses_the_sides() {
-        let miss = |ci: [f64; 2]| value(&Number::estimate((ci[0] + ci[1]) / 2.0, ci)).null("chance", 20.0);
+        let miss =
+            |ci: [f64; 2]| value(&Number::estimate((ci[0] + ci[1]) / 2.0, ci)).null("chance", 20.0);
         assert_eq!(verdict(miss([12.0, 15.0])), Verdict::SameDirection);
         assert_eq!(verdict(miss([21.0, 25.0])), Verdict::Contradicted);
     }
@@ -422,9 +432,12 @@ mod tests {
     #[test]
     fn a_sign_needs_an_interval_clear_of_the_null() {
         let sign = |side, ci: [f64; 2]| {
-            let null = Null { name: "shuffled".to_owned(), value: 1.0 };
             let measured = Number::estimate(ci[0].midpoint(ci[1]), ci);
-            verdict(Claim::sign("t.sign", 'a', "test", "rises", side, null, &measured))
+            let claim = Claim::about("t.sign", "test", "moves");
+            verdict(match side {
+                Direction::Above => claim.exceeds("shuffled", 1.0, &measured),
+                Direction::Below => claim.falls_short_of("shuffled", 1.0, &measured),
+            })
         };
         assert_eq!(sign(Direction::Above, [1.1, 2.0]), Verdict::Reproduced);
         assert_eq!(sign(Direction::Above, [0.9, 2.0]), Verdict::Inconclusive);
@@ -434,7 +447,11 @@ mod tests {
     #[test]
     fn a_shape_is_judged_by_its_bound() {
         let shape = |side, number: Number| {
-            verdict(Claim::shape("t.shape", 'a', "test", "fits", "R²", (side, 0.9), &number))
+            let claim = Claim::about("t.shape", "test", "fits");
+            verdict(match side {
+                Direction::Above => claim.at_least(0.9, "R²", &number),
+                Direction::Below => claim.at_most(0.9, "R²", &number),
+            })
         };
         assert_eq!(shape(Direction::Above, Number::exact(0.9)), Verdict::Reproduced);
         assert_eq!(shape(Direction::Below, Number::exact(0.95)), Verdict::Contradicted);
@@ -444,7 +461,8 @@ mod tests {
 
     #[test]
     fn an_order_needs_every_pair_apart() {
-        let order = |a, b| verdict(Claim::order("t.order", 'a', "test", "a > b", &[("a", a), ("b", b)]));
+        let order =
+            |a, b| verdict(Claim::about("t.order", "test", "a > b").ordered(&[("a", a), ("b", b)]));
         let wide = |x| Number::estimate(x, [x - 1.0, x + 1.0]);
         assert_eq!(order(wide(5.0), wide(1.0)), Verdict::Reproduced);
         assert_eq!(order(wide(2.5), wide(1.0)), Verdict::Inconclusive);
@@ -465,7 +483,7 @@ mod tests {
         assert!(value(&Number::estimate(3.0, [4.0, 5.0])).judge(Tier::Laptop).is_err());
         assert!(value(&Number::exact(f64::NAN)).judge(Tier::Laptop).is_err());
         assert!(value(&Number::estimate(3.0, [2.0, f64::INFINITY])).judge(Tier::Laptop).is_err());
-        let single = Claim::order("t.order", 'a', "test", "alone", &[("a", Number::exact(1.0))]);
+        let single = Claim::about("t.order", "test", "alone").ordered(&[("a", Number::exact(1.0))]);
         assert!(single.judge(Tier::Laptop).is_err());
     }
 }

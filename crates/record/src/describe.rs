@@ -62,7 +62,11 @@ impl FromStr for Device {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        if word == "cpu" { Ok(Self::Cpu) } else { Err(format!("no device named {word}; expected cpu")) }
+        if word == "cpu" {
+            Ok(Self::Cpu)
+        } else {
+            Err(format!("no device named {word}; expected cpu"))
+        }
     }
 }
 

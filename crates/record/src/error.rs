@@ -77,7 +77,9 @@ pub enum Error {
         start: PathBuf,
     },
     /// The workspace has no binary of that name under experiments/.
-    #[error("no experiment binary named {id}; expected experiments/<letter>-<slug>/src/bin/{id}.rs")]
+    #[error(
+        "no experiment binary named {id}; expected experiments/<letter>-<slug>/src/bin/{id}.rs"
+    )]
     NoBinary {
         /// The id asked for.
         id: String,
@@ -86,7 +88,10 @@ pub enum Error {
 
 impl Error {
     /// Wraps an I/O error with what was tried and where.
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }

@@ -256,11 +256,17 @@ impl Workspace {
 
     /// The files behind each part of an experiment's code: the binary's own file with its package's
     /// manifest, and Cargo.toml, build.rs, src/ and schema/ of each crate that it is built on.
-    fn sources(&self, binary: &Binary, own: &Package) -> Result<BTreeMap<String, Vec<PathBuf>>, Error> {
+    fn sources(
+        &self,
+        binary: &Binary,
+        own: &Package,
+    ) -> Result<BTreeMap<String, Vec<PathBuf>>, Error> {
         let members: BTreeSet<_> = self.metadata.workspace_members.iter().collect();
         let manifest = own.manifest_path.as_std_path().to_owned();
-        let mut sources =
-            BTreeMap::from([(name(&binary.source), vec![self.root.join(&binary.source), manifest])]);
+        let mut sources = BTreeMap::from([(
+            name(&binary.source),
+            vec![self.root.join(&binary.source), manifest],
+        )]);
         for id in self.closure(&own.id) {
             if id != &own.id && members.contains(id) {
                 let folder = folder_of(&self.metadata[id]);

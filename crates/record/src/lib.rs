@@ -27,7 +27,7 @@ mod error;
 mod machine;
 mod record;
 
-pub use claim::{Claim, Direction, Kind, Null, Tolerance, Verdict};
+pub use claim::{Claim, Direction, Kind, Null, Statement, Tolerance, Verdict};
 pub use describe::{Cost, Description, Device, Input, Tier};
 pub use error::Error;
 pub use key::{Key, Workspace};

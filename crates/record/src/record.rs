@@ -137,8 +137,8 @@ impl Record {
         let what = format!("the record of {}", self.result.id);
         let tree = canonical::tree(&what, self)?;
         crate::schema::validate(&what, &tree)?;
-        let mut bytes = serde_json::to_vec_pretty(&tree)
-            .map_err(|source| Error::NotJson { what, source })?;
+        let mut bytes =
+            serde_json::to_vec_pretty(&tree).map_err(|source| Error::NotJson { what, source })?;
         bytes.push(b'\n');
         Ok(bytes)
     }

@@ -39,8 +39,11 @@ impl Results {
         let path = self.place(id).join("record.json");
         let Some(tree) = read_json::<serde_json::Value>(&path, "record")? else { return Ok(None) };
         schema::validate(&path.display().to_string(), &tree)?;
-        let record: Record = serde_json::from_value(tree)
-            .map_err(|source| Error::Json { path, expected: "record", source })?;
+        let record: Record = serde_json::from_value(tree).map_err(|source| Error::Json {
+            path,
+            expected: "record",
+            source,
+        })?;
         record.check()?;
         Ok(Some(record))
     }
@@ -87,7 +90,7 @@ impl Results {
             }
         }
         fs::create_dir_all(&draft).map_err(Error::io("create", &draft))?;
-        Ok(Draft { draft, former, place, files: Vec::new(), _lock: lock })
+        Ok(Draft { folder: draft, former, place, files: Vec::new(), _lock: lock })
     }
 }
 
@@ -102,7 +105,7 @@ struct Seal {
 /// A result in the making. Dropped without [`Draft::publish`] it leaves no result.
 #[derive(Debug)]
 pub struct Draft {
-    draft: PathBuf,
+    folder: PathBuf,
     former: PathBuf,
     place: PathBuf,
     files: Vec<(String, u64)>,
@@ -115,7 +118,7 @@ impl Draft {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        let path = self.draft.join(name);
+        let path = self.folder.join(name);
         fs::write(&path, bytes).map_err(Error::io("write", &path))?;
         self.files.push((name.to_owned(), bytes.len() as u64));
         Ok(())
@@ -129,17 +132,17 @@ impl Draft {
         self.write("record.json", &record.to_bytes()?)?;
         let seal = Seal { key: key.clone(), files: self.files.clone() };
         let seal = canonical::text("the cache key", &seal)?;
-        let path = self.draft.join("key.json");
+        let path = self.folder.join("key.json");
         fs::write(&path, seal).map_err(Error::io("write", &path))?;
-        for entry in fs::read_dir(&self.draft).map_err(Error::io("read", &self.draft))? {
-            let path = entry.map_err(Error::io("read", &self.draft))?.path();
+        for entry in fs::read_dir(&self.folder).map_err(Error::io("read", &self.folder))? {
+            let path = entry.map_err(Error::io("read", &self.folder))?.path();
             let synced = File::open(&path).and_then(|file| file.sync_all());
             synced.map_err(Error::io("flush", &path))?;
         }
         if self.place.exists() {
             fs::rename(&self.place, &self.former).map_err(Error::io("rename", &self.place))?;
         }
-        fs::rename(&self.draft, &self.place).map_err(Error::io("rename", &self.draft))?;
+        fs::rename(&self.folder, &self.place).map_err(Error::io("rename", &self.folder))?;
         if self.former.exists() {
             fs::remove_dir_all(&self.former).map_err(Error::io("remove", &self.former))?;
         }
@@ -151,7 +154,7 @@ impl Drop for Draft {
     fn drop(&mut self) {
         // After publishing there is nothing left to remove; after a failure the next run sweeps up
         // whatever could not be removed now.
-        fs::remove_dir_all(&self.draft).ok();
+        fs::remove_dir_all(&self.folder).ok();
     }
 }
 
@@ -161,8 +164,11 @@ fn read_json<T: DeserializeOwned>(path: &Path, expected: &'static str) -> Result
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(Error::Io { action: "read", path: path.to_owned(), source }),
     };
-    let value = serde_json::from_slice(&bytes)
-        .map_err(|source| Error::Json { path: path.to_owned(), expected, source })?;
+    let value = serde_json::from_slice(&bytes).map_err(|source| Error::Json {
+        path: path.to_owned(),
+        expected,
+        source,
+    })?;
     Ok(Some(value))
 }
 
@@ -175,8 +181,11 @@ pub(crate) mod tests {
     pub(crate) fn record(id: &str) -> Record {
         let cost = Cost { minutes: 0.1, memory_mb: 20, disk_mb: 1 };
         let measured = Number::estimate(2.0, [1.5, 2.5]).n(3).unit("bits");
-        let claim =
-            Claim::value("x.two", 'a', "by hand", "is 2", 2.0, Tolerance::Absolute(0.1), &measured);
+        let claim = Claim::about("x.two", "by hand", "is 2").equals(
+            2.0,
+            Tolerance::Absolute(0.1),
+            &measured,
+        );
         Record {
             result: Outcome {
                 schema_version: SCHEMA_VERSION,

@@ -65,9 +65,9 @@ pub fn clean(results: &Path, tier: Option<Tier>) -> anyhow::Result<()> {
     for entry in fs::read_dir(results)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let is_meant = tiers.iter().any(|tier| {
-            name == tier.word() || name.starts_with(&format!("{}-seed", tier.word()))
-        });
+        let is_meant = tiers
+            .iter()
+            .any(|tier| name == tier.word() || name.starts_with(&format!("{}-seed", tier.word())));
         if is_meant {
             fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
             println!("freed {}", path.display());

@@ -32,19 +32,44 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run every experiment that is not up to date and print the verdicts.
-    All { #[arg(default_value = "laptop")] tier: Tier },
+    All {
+        #[arg(default_value = "laptop")]
+        tier: Tier,
+    },
     /// Run what one figure, table or experiment needs.
-    Run { name: String, #[arg(default_value = "laptop")] tier: Tier },
+    Run {
+        name: String,
+        #[arg(default_value = "laptop")]
+        tier: Tier,
+    },
     /// List every figure and table with its claim, cost and state.
-    List { #[arg(default_value = "laptop")] tier: Tier },
+    List {
+        #[arg(default_value = "laptop")]
+        tier: Tier,
+    },
     /// Show where source, data and results of a figure lie.
-    Where { name: String, #[arg(default_value = "laptop")] tier: Tier },
+    Where {
+        name: String,
+        #[arg(default_value = "laptop")]
+        tier: Tier,
+    },
     /// Show what a run would do, without doing it.
-    Plan { name: String, #[arg(default_value = "laptop")] tier: Tier },
+    Plan {
+        name: String,
+        #[arg(default_value = "laptop")]
+        tier: Tier,
+    },
     /// Compare the results with the stored reference and with the papers.
-    Verify { #[arg(default_value = "laptop")] tier: Tier },
+    Verify {
+        #[arg(default_value = "laptop")]
+        tier: Tier,
+    },
     /// Store the results as the reference.
-    Bless { #[arg(default_value = "laptop")] tier: Tier, name: Option<String> },
+    Bless {
+        #[arg(default_value = "laptop")]
+        tier: Tier,
+        name: Option<String>,
+    },
     /// Fetch and verify one data set, or all.
     Data { name: Option<String> },
     /// Free the results of a tier, or of all.

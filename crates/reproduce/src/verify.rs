@@ -159,7 +159,11 @@ pub fn verify(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Re
             State::MissingData(name) => Status::SkippedData(name),
             State::Waiting(need) => Status::Waiting(need),
             State::Stale(why) => {
-                wrong.push(format!("{id}: {}; run `just run {id} {}`", why.join(", "), options.tier));
+                wrong.push(format!(
+                    "{id}: {}; run `just run {id} {}`",
+                    why.join(", "),
+                    options.tier
+                ));
                 Status::Failed
             }
         };
@@ -169,10 +173,14 @@ pub fn verify(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Re
             && let Some(record) = results.record(id)?
         {
             match reference(catalog.workspace.root(), options.tier, id)? {
-                None => wrong.push(format!("{id}: no reference; `just bless {}` stores one", options.tier)),
+                None => wrong
+                    .push(format!("{id}: no reference; `just bless {}` stores one", options.tier)),
                 Some(reference) => {
                     wrong.extend(drift::differences(&reference, &record).into_iter().map(|it| {
-                        format!("{id}: {} drifted: reference {}, this run {}", it.name, it.reference, it.run)
+                        format!(
+                            "{id}: {} drifted: reference {}, this run {}",
+                            it.name, it.reference, it.run
+                        )
                     }));
                 }
             }

@@ -7,7 +7,8 @@
 //!
 //! - [`fit_beta`], [`softmax_weights`], [`weights_from_ln_counts`]: that approximation;
 //! - [`optimal`]: the radius that is best for the signal-to-noise ratio, for capacity, and for the
-//!   critical distance.
+//!   critical distance;
+//! - [`PAPER_RADII`]: the radii that Paper A draws.
 //!
 //! The sizes of the intersections come from the `geometry` crate.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
@@ -17,7 +18,9 @@ pub mod optimal;
 mod attention;
 mod beta_fit;
 mod error;
+mod radii;
 
 pub use attention::{softmax_weights, weights_from_ln_counts};
 pub use beta_fit::{BetaFit, SlopeEstimator, fit_beta};
 pub use error::SdmError;
+pub use radii::PAPER_RADII;

@@ -19,6 +19,8 @@ const LABEL_SPACING: f64 = 1.14;
 pub(crate) struct EndLabel {
     pub(crate) mark: usize,
     pub(crate) text: Text,
+    /// The position of the line's end as a fraction of the x axis.
+    pub(crate) line_x: f64,
     pub(crate) line_y: f64,
     pub(crate) label_y: f64,
 }
@@ -43,14 +45,14 @@ impl Ends {
         max_width: f64,
         height: f64,
     ) -> Result<Self, Error> {
-        let mut found: Vec<(usize, f64)> = Vec::new();
+        let mut found: Vec<(usize, f64, f64)> = Vec::new();
         for (index, mark) in panel.marks.iter().enumerate() {
             let end = if mark.label.is_some() { end(mark, views) } else { None };
-            found.extend(end.map(|y| (index, (1.0 - y) * height)));
+            found.extend(end.map(|(x, y)| (index, x, (1.0 - y) * height)));
         }
         let only_references =
-            found.iter().all(|(index, _)| matches!(panel.marks[*index].data, Data::HLine { .. }));
-        let desired: Vec<f64> = found.iter().map(|(_, y)| *y).collect();
+            found.iter().all(|(index, ..)| matches!(panel.marks[*index].data, Data::HLine { .. }));
+        let desired: Vec<f64> = found.iter().map(|(_, _, y)| *y).collect();
         if closest(&desired) < TELLABLE {
             return Ok(Self::default());
         }
@@ -59,10 +61,10 @@ impl Ends {
             return Ok(Self::default());
         };
         let mut labels = Vec::new();
-        for ((mark, line_y), label_y) in found.into_iter().zip(placed) {
+        for ((mark, line_x, line_y), label_y) in found.into_iter().zip(placed) {
             let source = panel.marks[mark].label.as_deref().unwrap_or_default();
             let text = Text::new(source, size, Weight::Regular)?;
-            labels.push(EndLabel { mark, text, line_y, label_y });
+            labels.push(EndLabel { mark, text, line_x, line_y, label_y });
         }
         let led = labels.iter().any(|label| (label.line_y - label.label_y).abs() > NEAR);
         let gap = if led { LEADER_LENGTH } else { END_LABEL_GAP };
@@ -84,8 +86,8 @@ fn closest(heights: &[f64]) -> f64 {
     sorted.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min)
 }
 
-/// The height of a line's end as a fraction of the y axis, where the line ends at the right side.
-fn end(mark: &Mark, (x_view, y_view): (View, View)) -> Option<f64> {
+/// The place of a line's end as fractions of the axes, where the line ends at the right side.
+fn end(mark: &Mark, (x_view, y_view): (View, View)) -> Option<(f64, f64)> {
     const AT_THE_SIDE: f64 = 0.93;
     let (x, y): (f64, f64) = match &mark.data {
         Data::HLine { y } => (x_view.high, y_view.measure(*y)?),
@@ -108,7 +110,7 @@ fn end(mark: &Mark, (x_view, y_view): (View, View)) -> Option<f64> {
         _ => return None,
     };
     let at_the_side = x_view.fraction(x) >= AT_THE_SIDE && y_view.shows(y);
-    at_the_side.then(|| y_view.fraction(y))
+    at_the_side.then(|| (x_view.fraction(x), y_view.fraction(y)))
 }
 
 /// Moves positions as little as possible (in the sense of least squares) until neighbours are

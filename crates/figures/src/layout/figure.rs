@@ -16,11 +16,14 @@ use crate::theme::{
 
 use super::axes::{AxisPlan, Labels, Sizes};
 use super::ends::Ends;
+use super::legend::{self, Entry};
 use super::panel::{Composed, PanelPlan, compose};
 use super::verify::verify;
 
 /// Between a header and what stands below it.
 const HEADER_GAP: f64 = 4.0;
+/// Between the panels and the stamp.
+const STAMP_GAP: f64 = 2.5;
 /// A plotting area smaller than this shows nothing.
 const LEAST_SIDE: f64 = 30.0;
 
@@ -89,15 +92,22 @@ pub(crate) fn lay_out(figure: &Figure, stamp: &str) -> Result<Canvas, Error> {
     }
 
     let rows = drafts.last().map_or(0, |draft| draft.row + 1);
-    let mut panels = drafts.into_iter().zip(x_axes).peekable();
+    let mut panels = Vec::new();
+    for (draft, axis) in drafts.into_iter().zip(x_axes) {
+        panels.push(Placed::new(figure, draft, axis, &lefts, &sides, (width, height))?);
+    }
+    let (legend, legend_height) = place_legends(&mut panels, total, y);
+    shapes.extend(legend);
+    y += legend_height;
+
+    let mut panels = panels.into_iter().peekable();
     for row in 0..rows {
-        let mut placed = Vec::new();
-        while let Some((draft, axis)) = panels.next_if(|(draft, _)| draft.row == row) {
-            placed.push(Placed::new(figure, draft, axis, &lefts, &sides, (width, height))?);
-        }
-        let header = placed.iter().map(|panel| panel.header).fold(0.0, f64::max);
-        let above = placed.iter().map(|panel| panel.composed.above).fold(0.0, f64::max);
-        let below = placed.iter().map(|panel| panel.below).fold(0.0, f64::max);
+        let placed: Vec<Placed<'_>> =
+            std::iter::from_fn(|| panels.next_if(|panel| panel.row == row)).collect();
+        let most = |size: fn(&Placed<'_>) -> f64| placed.iter().map(size).fold(0.0, f64::max);
+        let header = most(|panel| panel.header);
+        let above = most(|panel| panel.composed.above);
+        let below = most(|panel| panel.below);
         let top = y + header + above.max(2.0);
         for panel in placed {
             shapes.extend(panel.into_shapes(y, top));
@@ -105,7 +115,7 @@ pub(crate) fn lay_out(figure: &Figure, stamp: &str) -> Result<Canvas, Error> {
         y = top + height + below + if row + 1 < rows { ROW_GAP } else { 0.0 };
     }
 
-    y += 1.5 + STAMP_SIZE;
+    y += STAMP_GAP + STAMP_SIZE;
     let words =
         if stamp.is_empty() { figure.id.clone() } else { format!("{} · {stamp}", figure.id) };
     let stamp = Text::new(&words, STAMP_SIZE, Weight::Regular)?;
@@ -118,6 +128,25 @@ pub(crate) fn lay_out(figure: &Figure, stamp: &str) -> Result<Canvas, Error> {
 
 fn letter(text: Text, at: Point, rgb: [u8; 3]) -> Shape {
     Shape::Lettering(Box::new(Lettering { text, at, upward: false, rgb }))
+}
+
+/// Panels that need the same legend share one at `y`, and its height is returned; others draw their
+/// own.
+fn place_legends(panels: &mut [Placed<'_>], total: f64, y: f64) -> (Vec<Shape>, f64) {
+    let needed = panels.iter().map(|panel| panel.composed.legend.as_slice());
+    let needed: Vec<&[Entry<'_>]> = needed.filter(|entries| !entries.is_empty()).collect();
+    if let Some(entries) = legend::common(&needed) {
+        let width = total - 2.0 * MARGIN;
+        let (mut rows, height) = legend::in_rows(entries, MARGIN, width, 0.0);
+        for shape in &mut rows {
+            shape.shift(0.0, y + height);
+        }
+        return (rows, height + HEADER_GAP);
+    }
+    for panel in panels {
+        panel.composed.draw_legend(panel.plot);
+    }
+    (Vec::new(), 0.0)
 }
 
 fn drafts(figure: &Figure, height: f64, total: f64) -> Result<Vec<Draft<'_>>, Error> {
@@ -170,8 +199,10 @@ fn plot_width(figure: &Figure, total: f64, height: f64, sides: &[Sides]) -> Resu
 }
 
 /// A panel drawn with the top of its plotting area at 0.
-struct Placed {
-    composed: Composed,
+struct Placed<'a> {
+    row: usize,
+    plot: Rect,
+    composed: Composed<'a>,
     letter: Option<(Text, f64)>,
     title: Vec<Text>,
     title_x: f64,
@@ -179,10 +210,10 @@ struct Placed {
     below: f64,
 }
 
-impl Placed {
+impl<'a> Placed<'a> {
     fn new(
-        figure: &Figure,
-        draft: Draft<'_>,
+        figure: &'a Figure,
+        draft: Draft<'a>,
         x: AxisPlan,
         lefts: &[f64],
         sides: &[Sides],
@@ -192,7 +223,7 @@ impl Placed {
         let plot = Rect { left, top: 0.0, right: left + width, bottom: height };
         let plan = PanelPlan {
             panel: draft.panel,
-            place: (&figure.id, &draft.name),
+            place: (&figure.id, draft.name.clone()),
             x,
             y: draft.y,
             ends: draft.ends,
@@ -216,7 +247,8 @@ impl Placed {
         } else {
             0.0
         };
-        Ok(Self { composed, letter, title, title_x, header, below: plan.x.room_below() })
+        let (row, below) = (draft.row, plan.x.room_below());
+        Ok(Self { row, plot, composed, letter, title, title_x, header, below })
     }
 
     /// The shapes with the header at `y` and the plotting area at `top`.

@@ -26,6 +26,13 @@ impl Entry<'_> {
         SWATCH + SWATCH_GAP + self.text.width
     }
 
+    /// Whether another entry says the same: the label, the kind, and all that can be seen of it.
+    fn same(&self, other: &Self) -> bool {
+        let (a, b) = (self.mark, other.mark);
+        (&a.label, a.kind(), a.color, a.stroke, a.marker_shape())
+            == (&b.label, b.kind(), b.color, b.stroke, b.marker_shape())
+    }
+
     /// The entry with its left end at `x`, centered on `y`.
     fn draw(&self, (x, y): Point) -> Vec<Shape> {
         let mut shapes = swatch(self.mark, (x + SWATCH / 2.0, y));
@@ -34,6 +41,15 @@ impl Entry<'_> {
         shapes.push(Shape::Lettering(Box::new(lettering)));
         shapes
     }
+}
+
+/// The longest of several legends, where there are at least two and it says all that the others say:
+/// it can stand once for all of them.
+pub(crate) fn common<'a, 'b>(legends: &[&'b [Entry<'a>]]) -> Option<&'b [Entry<'a>]> {
+    let longest = legends.iter().copied().max_by_key(|entries| entries.len())?;
+    let known = |entry: &Entry<'_>| longest.iter().any(|other| entry.same(other));
+    let all_known = legends.iter().copied().flatten().all(known);
+    (legends.len() > 1 && all_known).then_some(longest)
 }
 
 /// The legend inside the area where it hides nothing, as near to a corner as possible; none where it
@@ -110,6 +126,7 @@ pub(crate) fn in_rows(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Color;
     use crate::text::Weight;
 
     const AREA: Rect = Rect { left: 0.0, top: 0.0, right: 100.0, bottom: 60.0 };
@@ -135,6 +152,18 @@ mod tests {
         assert!(x > 50.0 && y > 30.0, "bottom right: {x}, {y}");
         obstacles.add_box(AREA);
         assert!(inside(&entries, &obstacles, AREA).is_none());
+    }
+
+    #[test]
+    fn legends_that_say_the_same_become_one() {
+        let text = || Text::new("label", 7.0, Weight::Regular).unwrap();
+        let line = |color| Mark::line(&[0.0], &[0.0]).color(color).label("label");
+        let [blue, green] = [Color::Blue, Color::Green].map(line);
+        let entry = |mark| Entry { mark, text: text() };
+        let (both, one) = ([entry(&blue), entry(&green)], [entry(&green)]);
+        assert_eq!(common(&[&one, &both]).map(<[_]>::len), Some(2));
+        assert!(common(&[&both]).is_none(), "one panel keeps its own");
+        assert!(common(&[&[entry(&blue)], &one]).is_none(), "one label, two colors");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::geometry::{Point, Rect};
 use crate::mark::Data;
 use crate::panel::{Corner, Panel};
 use crate::scale::{Direction, view};
-use crate::scene::{Lettering, Pen, Shape, grid, grid_point};
+use crate::scene::{Lettering, Pen, Shape, grid_point};
 use crate::series::{Frame, pen, shapes};
 use crate::text::{Text, Weight};
 use crate::theme::{INSET_SHARE, LEADER, LEADER_WIDTH, LINE_SPACING, MIDDLE, TEXT_GAP};
@@ -24,7 +24,7 @@ const LEGEND_GAP: f64 = 3.0;
 pub(crate) struct PanelPlan<'a> {
     pub(crate) panel: &'a Panel,
     /// The figure's id and the panel's name, for messages.
-    pub(crate) place: (&'a str, &'a str),
+    pub(crate) place: (&'a str, String),
     pub(crate) x: AxisPlan,
     pub(crate) y: AxisPlan,
     pub(crate) ends: Ends,
@@ -32,17 +32,37 @@ pub(crate) struct PanelPlan<'a> {
 }
 
 /// A panel's shapes and the room they need above the plotting area.
-pub(crate) struct Composed {
+pub(crate) struct Composed<'a> {
     pub(crate) shapes: Vec<Shape>,
     pub(crate) above: f64,
+    /// What is still to be said in a legend.
+    pub(crate) legend: Vec<Entry<'a>>,
+    obstacles: Obstacles,
 }
 
-/// Draws a panel; flags may reach as far as `right_limit`.
-pub(crate) fn compose(
-    plan: &PanelPlan<'_>,
+impl Composed<'_> {
+    /// Draws the panel's own legend, inside the plotting area or above it.
+    pub(crate) fn draw_legend(&mut self, plot: Rect) {
+        if self.legend.is_empty() {
+            return;
+        }
+        if let Some(inside) = legend::inside(&self.legend, &self.obstacles, plot) {
+            self.shapes.extend(inside);
+            return;
+        }
+        let bottom = plot.top - self.above - LEGEND_GAP;
+        let (rows, height) = legend::in_rows(&self.legend, plot.left, plot.width(), bottom);
+        self.shapes.extend(rows);
+        self.above += LEGEND_GAP + height;
+    }
+}
+
+/// Draws a panel but for its legend; flags may reach as far as `right_limit`.
+pub(crate) fn compose<'a>(
+    plan: &PanelPlan<'a>,
     frame: &Frame,
     right_limit: f64,
-) -> Result<Composed, Error> {
+) -> Result<Composed<'a>, Error> {
     let (panel, plot) = (plan.panel, frame.plot);
     let mut layers: [Vec<Shape>; 3] = Default::default();
     let mut obstacles = Obstacles::default();
@@ -54,25 +74,19 @@ pub(crate) fn compose(
         layers[layer(&mark.data)].extend(drawn);
     }
     let inset = inset(plan, plot, &mut obstacles)?;
-    let (flags, mut above) = flags_above(plan, frame, right_limit, &mut obstacles)?;
+    let (flags, above) = flags_above(plan, frame, right_limit, &mut obstacles)?;
     let mut labels = remarks(plan, frame, &mut obstacles)?;
     labels.extend(end_labels(plan, plot));
-    if let Some(inside) = inside_labels(plan, obstacles.clone(), plot)? {
-        labels.extend(inside);
-    } else {
-        let entries = legend_entries(plan)?;
-        let legend = legend::inside(&entries, &obstacles, plot);
-        labels.extend(legend.unwrap_or_else(|| {
-            let bottom = plot.top - above - LEGEND_GAP;
-            let (rows, height) = legend::in_rows(&entries, plot.left, plot.width(), bottom);
-            above += height + LEGEND_GAP;
-            rows
-        }));
+    let mut legend = Vec::new();
+    match inside_labels(plan, obstacles.clone(), plot)? {
+        Some(inside) => labels.extend(inside),
+        None => legend = legend_entries(plan)?,
     }
     let axes = plan.x.draw_x(plot).into_iter().chain(plan.y.draw_y(plot));
     let [areas, references, data] = layers;
     let marks = areas.into_iter().chain(references).chain(flags).chain(data);
-    Ok(Composed { shapes: marks.chain(axes).chain(inset).chain(labels).collect(), above })
+    let shapes = marks.chain(axes).chain(inset).chain(labels).collect();
+    Ok(Composed { shapes, above, legend, obstacles })
 }
 
 /// Areas lie under reference lines, and these under lines and points.
@@ -163,8 +177,9 @@ fn end_labels(plan: &PanelPlan<'_>, plot: Rect) -> Vec<Shape> {
         let (from, to) = (plot.top + label.line_y, plot.top + label.label_y);
         let x = plot.right + plan.ends.gap;
         if plan.ends.led {
-            let knee = [(1.0, from), (plan.ends.gap - 1.2, to)];
-            let points = knee.map(|(dx, y)| (grid(plot.right + dx), grid(y))).to_vec();
+            let end = plot.left + label.line_x * plot.width();
+            let leader = [(end + 1.5, from), (x - 1.2, to)];
+            let points = leader.map(grid_point).to_vec();
             drawn.push(Shape::Path { points, pen: Pen::solid(LEADER, LEADER_WIDTH) });
         }
         let at = (x, to + 0.3 * plan.sizes.text);
@@ -224,14 +239,15 @@ fn inset(plan: &PanelPlan<'_>, plot: Rect, obstacles: &mut Obstacles) -> Result<
     let sizes = Sizes::INSET;
     let inner_plan = PanelPlan {
         panel: inner,
-        place: plan.place,
+        place: plan.place.clone(),
         x: AxisPlan::x(&inner.x, x, width, sizes, Labels::Shown)?,
         y: AxisPlan::y(&inner.y, y, height, sizes, Labels::Shown)?,
         ends: Ends::default(),
         sizes,
     };
     let at_origin = Rect { left: 0.0, top: 0.0, right: width, bottom: height };
-    let composed = compose(&inner_plan, &Frame::new(at_origin, x, y), width)?;
+    let mut composed = compose(&inner_plan, &Frame::new(at_origin, x, y), width)?;
+    composed.draw_legend(at_origin);
     let room = Rect {
         left: -inner_plan.y.room_left(),
         top: -composed.above - sizes.text / 2.0,
@@ -248,7 +264,7 @@ fn inset(plan: &PanelPlan<'_>, plot: Rect, obstacles: &mut Obstacles) -> Result<
     };
     let bounds = room.shifted(dx, dy);
     if obstacles.meet(bounds) {
-        let (figure, panel) = (plan.place.0.to_owned(), plan.place.1.to_owned());
+        let (figure, panel) = (plan.place.0.to_owned(), plan.place.1.clone());
         return Err(Error::InsetCoversData { figure, panel });
     }
     obstacles.add_box(bounds.expanded(TEXT_GAP));

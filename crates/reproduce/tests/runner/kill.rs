@@ -19,7 +19,10 @@ fn check_whole(results: &Path) {
         }
         let stored = Results::new(results, Tier::Smoke, 0);
         assert!(stored.key(&name).unwrap().is_some(), "{name} lies in its place and is not whole");
-        assert!(stored.record(&name).unwrap().is_some(), "{name} lies in its place without a record");
+        assert!(
+            stored.record(&name).unwrap().is_some(),
+            "{name} lies in its place without a record"
+        );
     }
 }
 

@@ -69,7 +69,8 @@ fn a_second_run_does_nothing_and_a_lost_file_is_made_again() {
     let results = tempfile::tempdir().unwrap();
     succeed(runner(results.path(), &["run", "a01", "smoke"]));
     let place = results.path().join("smoke/a01_circle_intersection");
-    let made = |name: &str| fs::metadata(place.join(name)).and_then(|file| file.modified()).unwrap();
+    let made =
+        |name: &str| fs::metadata(place.join(name)).and_then(|file| file.modified()).unwrap();
     let first = made("record.json");
     succeed(runner(results.path(), &["run", "A-x01", "smoke"]));
     assert_eq!(made("record.json"), first, "an up-to-date result was made again");
@@ -83,7 +84,10 @@ fn figures_without_their_data_are_skipped_with_the_command_that_gets_it() {
     let results = tempfile::tempdir().unwrap();
     let output = succeed(runner(results.path(), &["run", "A-x03", "smoke"]));
     let told = text(&output.stdout);
-    assert!(told.contains("A-x03: skipped: data") && told.contains("just data attention-sdm"), "{told}");
+    assert!(
+        told.contains("A-x03: skipped: data") && told.contains("just data attention-sdm"),
+        "{told}"
+    );
     assert!(results.path().join("smoke/a02_beta_fits/A-x11.svg").is_file());
     assert!(!results.path().join("smoke/a02_beta_fits/A-x03.svg").exists());
 }

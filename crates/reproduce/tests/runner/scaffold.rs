@@ -20,11 +20,13 @@ fn a_new_experiment_builds_runs_and_is_judged() {
         .replace("members = [\"crates/*\", \"experiments/*\"]", "members = [\"experiments/*\"]");
     fs::write(root.join("Cargo.toml"), manifest).unwrap();
 
-    reproduce::scaffold::new_experiment(root, "b07_running_mean", "A mean and its interval").unwrap();
+    reproduce::scaffold::new_experiment(root, "b07_running_mean", "A mean and its interval")
+        .unwrap();
     let again = reproduce::scaffold::new_experiment(root, "b07_running_mean", "Again");
     assert!(again.is_err(), "an experiment was overwritten");
 
-    let metadata = cargo_metadata::MetadataCommand::new().current_dir(&here).no_deps().exec().unwrap();
+    let metadata =
+        cargo_metadata::MetadataCommand::new().current_dir(&here).no_deps().exec().unwrap();
     let mut cargo = Command::new("cargo");
     cargo.args(["run", "--quiet", "--offline", "--bin", "b07_running_mean", "--"]);
     cargo.args(["--tier", "laptop"]).current_dir(root);

@@ -19,7 +19,8 @@ fn keys(root: &Path) -> BTreeMap<String, Key> {
             outputs: Vec::new(),
             cost: Cost { minutes: 0.0, memory_mb: 0, disk_mb: 0 },
         };
-        let key = workspace.key(&description, Tier::Smoke, Vec::new(), BTreeMap::new(), Device::Cpu);
+        let key =
+            workspace.key(&description, Tier::Smoke, Vec::new(), BTreeMap::new(), Device::Cpu);
         (id, key.unwrap())
     };
     workspace.binaries().into_keys().map(key).collect()

@@ -39,11 +39,18 @@ fn every_crate_stands_on_a_floor_and_depends_on_lower_floors_only() {
     let experiments: BTreeSet<_> =
         workspace.binaries().into_values().map(|binary| binary.package).collect();
     let crates: BTreeSet<_> = edges.keys().filter(|name| !experiments.contains(*name)).collect();
-    assert_eq!(floors.keys().collect::<BTreeSet<_>>(), crates, "ARCHITECTURE.md lists other crates");
+    assert_eq!(
+        floors.keys().collect::<BTreeSet<_>>(),
+        crates,
+        "ARCHITECTURE.md lists other crates"
+    );
     for (name, below) in &edges {
         for other in below {
             let stands = floors.get(name).copied().unwrap_or(u32::MAX);
-            assert!(floors[other] < stands, "{name} depends on {other}, which is not on a lower floor");
+            assert!(
+                floors[other] < stands,
+                "{name} depends on {other}, which is not on a lower floor"
+            );
         }
     }
 }
@@ -59,7 +66,9 @@ fn the_index_and_the_experiments_name_the_same_figures_and_fit_the_budget() {
         let mut made = BTreeSet::new();
         let mut spent: BTreeMap<String, f64> = BTreeMap::new();
         for (id, experiment) in &experiments {
-            made.extend(experiment.description.outputs.iter().map(|output| (output.clone(), id.clone())));
+            made.extend(
+                experiment.description.outputs.iter().map(|output| (output.clone(), id.clone())),
+            );
             let group = if tier == Tier::Smoke { "all" } else { &id[..1] };
             *spent.entry(group.to_owned()).or_default() += experiment.description.cost.minutes;
         }
@@ -123,7 +132,10 @@ fn no_two_experiments_are_copies_of_each_other() {
     let lines = |source: &Path| -> BTreeSet<String> {
         let source = read(&super::root().join(source));
         let lines = source.lines().map(str::trim).filter(|line| line.len() > 20);
-        lines.filter(|line| !line.starts_with("use ") && !line.starts_with("//")).map(str::to_owned).collect()
+        lines
+            .filter(|line| !line.starts_with("use ") && !line.starts_with("//"))
+            .map(str::to_owned)
+            .collect()
     };
     let all: Vec<_> = binaries.values().map(|binary| (&binary.id, lines(&binary.source))).collect();
     for (at, (one, its)) in all.iter().enumerate() {
@@ -138,10 +150,12 @@ fn no_two_experiments_are_copies_of_each_other() {
 #[test]
 fn the_readme_names_recipes_that_exist() {
     let recipes = read(&super::root().join("justfile"));
-    let exists = |name: &str| recipes.lines().any(|line| {
-        let head = line.split(':').next().unwrap_or_default();
-        head.split_whitespace().next() == Some(name) && line.contains(':')
-    });
+    let exists = |name: &str| {
+        recipes.lines().any(|line| {
+            let head = line.split(':').next().unwrap_or_default();
+            head.split_whitespace().next() == Some(name) && line.contains(':')
+        })
+    };
     for document in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"] {
         let document = read(&super::root().join(document));
         for part in document.split("just ").skip(1) {

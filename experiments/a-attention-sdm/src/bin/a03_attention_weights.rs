@@ -1,0 +1,218 @@
+//! Paper A: the weights of the memory and the weights of attention, side by side.
+//!
+//! The paper shows that softmax(β·cos), with β fitted to a radius, gives a stored pattern nearly the
+//! weight that the memory gives it, at n = 64, d = 11 in the text and at 28 radii in the appendix. Here
+//! the binary memory, its continuous version (spherical caps) and softmax are drawn over all distances,
+//! with β as published (inflated by N/(N−1), see a02) and by least squares.
+//!
+//! *Expected:* at n = 64, d = 11 weights 0.464, 0.156, … against 0.391, 0.238, … of softmax, an L1
+//! distance of 0.2211. *Visible:* near agreement while d_v < d; beyond it softmax keeps falling
+//! exponentially where the memory plunges to zero at 2d. *Run:* `just run a03`; seconds.
+//!
+//! *Departures:* the log scale has panels of its own where the paper has insets.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use experiment::figures::{Axis, Color, Figure, Mark, Panel, Width};
+use experiment::{Claim, Context, Cost, Drawing, Experiment, Number, Numbers, Tier, Tolerance};
+use geometry::{HammingSpace, cap, cosine_from_hamming};
+use rayon::prelude::*;
+use sdm::{PAPER_RADII, SlopeEstimator, fit_beta, softmax_weights, weights_from_ln_counts};
+use serde::{Deserialize, Serialize};
+
+/// Figures of every radius: id and n.
+const FIGURES: [(&str, usize); 4] =
+    [("A-x12", 64), ("A-x13", 100), ("A-x14", 784), ("A-x15", 1000)];
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// Dimensions, with the radii that are drawn for each.
+    spaces: Vec<(usize, Vec<usize>)>,
+    /// n and d of the figure in the text.
+    example: (usize, usize),
+}
+
+/// Normalized weights over d_v = 0..=n.
+struct Weights {
+    n: usize,
+    d: usize,
+    /// As published.
+    beta: f64,
+    memory: Vec<f64>,
+    caps: Vec<f64>,
+    published: Vec<f64>,
+    least_squares: Vec<f64>,
+}
+
+struct Measured {
+    all: Vec<Weights>,
+    example: Weights,
+}
+
+struct AttentionWeights;
+
+impl Experiment for AttentionWeights {
+    const ID: &'static str = "a03_attention_weights";
+    const TITLE: &'static str = "Weights of the memory and of attention";
+    const OUTPUTS: &'static [&'static str] = &["A-x11", "A-x12", "A-x13", "A-x14", "A-x15"];
+    type Config = Config;
+    type Measured = Measured;
+
+    fn config(tier: Tier) -> Config {
+        let drawn = if tier == Tier::Smoke { 2 } else { 7 };
+        let spaces = PAPER_RADII.map(|(n, radii)| (n, radii[7 - drawn..].to_vec()));
+        Config { spaces: spaces.into(), example: (64, 11) } // the figure in the text
+    }
+
+    fn cost(_: Tier) -> Cost {
+        Cost { minutes: 0.1, memory_mb: 150, disk_mb: 5 }
+    }
+
+    fn compute(config: &Config, context: &Context) -> Result<Measured> {
+        let spaces = config.spaces.iter();
+        let cases: Vec<_> = spaces.flat_map(|(n, radii)| radii.iter().map(|d| (*n, *d))).collect();
+        let all = cases.par_iter().map(|&(n, d)| {
+            context.step(cases.len());
+            weights(n, d)
+        });
+        let example = weights(config.example.0, config.example.1)?;
+        Ok(Measured { all: all.collect::<Result<_>>()?, example })
+    }
+
+    fn numbers(_: &Config, measured: &Measured) -> Numbers {
+        let mut numbers = Numbers::new();
+        for weights in &measured.all {
+            let of = |what: &str| format!("l1.n{}.d{}.{what}", weights.n, weights.d);
+            let distance = |other: &[f64]| Number::exact(l1(&weights.memory, other));
+            numbers.insert(of("caps"), distance(&weights.caps));
+            numbers.insert(of("published"), distance(&weights.published));
+            numbers.insert(of("least_squares"), distance(&weights.least_squares));
+        }
+        numbers
+    }
+
+    fn drawings(_: &Config, measured: &Measured) -> Vec<Drawing> {
+        let appendix = FIGURES.map(|(id, n)| every_radius(id, n, &measured.all).into());
+        [text_figure(&measured.example).into()].into_iter().chain(appendix).collect()
+    }
+
+    fn claims(_: &Config, Measured { example, .. }: &Measured) -> Vec<Claim> {
+        let gap = |other: &[f64]| Number::exact(l1(&example.memory, other));
+        let uniform = vec![1.0 / example.memory.len() as f64; example.memory.len()];
+        let digits = Tolerance::Absolute(5e-5);
+        let source = "authors' SoftmaxComparison figures and notebook";
+        vec![
+            Claim::about("a03.caps_0", source, "the caps give the pattern itself 0.5454").equals(
+                0.5454,
+                digits,
+                &Number::exact(example.caps[0]),
+            ),
+            Claim::about(
+                "a03.softmax_close",
+                source,
+                "softmax is closer to the memory than uniform weights",
+            )
+            .falls_short_of(
+                "L1 distance of uniform weights",
+                gap(&uniform).value,
+                &gap(&example.published),
+            ),
+            Claim::about(
+                "a03.beta",
+                source,
+                "β at n = 64, d = 11 is 15.853, as the figure's title prints",
+            )
+            .equals(15.853, Tolerance::Absolute(5e-4), &Number::exact(example.beta)),
+        ]
+    }
+}
+
+fn main() -> ExitCode {
+    experiment::main::<AttentionWeights>()
+}
+
+fn weights(n: usize, d: usize) -> Result<Weights> {
+    let counts = HammingSpace::new(n)?.ln_intersections(d);
+    let cosines: Vec<_> = (0..=n).map(|d_v| cosine_from_hamming(n, d_v as f64)).collect();
+    let angle = cap::cap_angle(n, d);
+    let caps = cosines.iter();
+    let caps = caps.map(|cosine| cap::ln_cap_intersection_fraction(n, angle, libm::acos(*cosine)));
+    let published = fit_beta(n, &counts, 0..d, SlopeEstimator::Published)?.beta;
+    let least_squares = fit_beta(n, &counts, 0..d, SlopeEstimator::LeastSquares)?.beta;
+    Ok(Weights {
+        n,
+        d,
+        memory: weights_from_ln_counts(&counts)?,
+        caps: weights_from_ln_counts(&caps.collect::<Result<Vec<_>, _>>()?)?,
+        published: softmax_weights(published, &cosines)?,
+        least_squares: softmax_weights(least_squares, &cosines)?,
+        beta: published,
+    })
+}
+
+fn l1(one: &[f64], other: &[f64]) -> f64 {
+    stats::sum(one.iter().zip(other).map(|(a, b)| (a - b).abs()))
+}
+
+/// The four curves up to a distance, as far as they stay above `floor`.
+fn curves(panel: Panel, weights: &Weights, upto: usize, floor: f64) -> Panel {
+    let curve = |values: &[f64]| -> (Vec<f64>, Vec<f64>) {
+        let kept = values.iter().take(upto + 1).take_while(|weight| **weight > floor);
+        kept.enumerate().map(|(d_v, weight)| (d_v as f64, *weight)).unzip()
+    };
+    let line = |values: &[f64]| {
+        let (x, y) = curve(values);
+        Mark::line(&x, &y)
+    };
+    let (x, memory) = curve(&weights.memory);
+    panel
+        .mark(line(&weights.caps).color(Color::Vermilion).label("spherical caps"))
+        .mark(line(&weights.published).color(Color::Blue).label("softmax, published β"))
+        .mark(
+            line(&weights.least_squares).color(Color::Sky).dashed().label("softmax, least squares"),
+        )
+        .mark(Mark::points(&x, &memory).color(Color::Ink).label("memory"))
+}
+
+fn text_figure(weights: &Weights) -> Figure {
+    let linear = Panel::new(Axis::linear("d_{v} (bits)"), Axis::linear("weight of a pattern"));
+    let log = Axis::log10("weight of a pattern").range(1e-8, 1.0);
+    let log = Panel::new(Axis::linear("d_{v} (bits)"), log);
+    Figure::new("A-x11", &format!("Memory and attention, n = {}, d = {}", weights.n, weights.d))
+        .caption(
+            "Weight of a pattern at distance d_v from the query, normalized over all distances.",
+        )
+        .width(Width::Page)
+        .columns(2)
+        .panel(curves(linear, weights, 14, -1.0))
+        .panel(curves(log, weights, 2 * weights.d, 1e-8))
+}
+
+fn every_radius(id: &str, n: usize, all: &[Weights]) -> Figure {
+    let mut figure = Figure::new(id, &format!("Memory and attention at every radius, n = {n}"))
+        .caption("Weight of a pattern against its distance, linear and on a log scale.")
+        .width(Width::Page)
+        .columns(4)
+        .panel_height_mm(30.0);
+    for weights in all.iter().filter(|weights| weights.n == n) {
+        // As far as the memory gives 99 % of its weight.
+        let mut sum = 0.0;
+        let near = weights.memory.iter().take_while(|weight| {
+            sum += **weight;
+            sum < 0.99
+        });
+        let near = near.count().max(6) + 2;
+        let linear = Panel::new(Axis::linear("d_{v}"), Axis::linear("weight"));
+        let log = Panel::new(Axis::linear("d_{v}"), Axis::log10("weight").range(1e-12, 1.0));
+        let title = format!("d = {}", weights.d);
+        figure = figure.panel(curves(linear.title(&title), weights, near, -1.0)).panel(curves(
+            log.title(&title),
+            weights,
+            2 * weights.d,
+            1e-12,
+        ));
+    }
+    figure
+}
