@@ -1,1 +1,29 @@
 //! A thin facade of re-exports for notebooks and outside users, one feature per paper.
+//!
+//! Each feature gives the crates that its paper needs, under their own names. Without features there is
+//! nothing here, and nothing to compile.
+//!
+//! | feature | paper | crates |
+//! |---|---|---|
+//! | `paper-a` | attention approximates Sparse Distributed Memory | `figures`, `geometry`, `sdm`, `seed`, `stats` |
+//!
+//! In a notebook with an evcxr kernel:
+//!
+//! ```text
+//! :dep engram = { path = "../crates/engram", features = ["paper-a"] }
+//! ```
+//!
+//! # Examples
+//!
+//! How many of the 2⁴ addresses lie within one bit of each of two addresses that are two bits apart:
+//!
+//! ```
+//! use engram::geometry::HammingSpace;
+//!
+//! let ln_shared = HammingSpace::new(4)?.ln_intersection(1, 2)?;
+//! assert!((ln_shared.exp() - 2.0).abs() < 1e-12);
+//! # Ok::<(), engram::geometry::GeometryError>(())
+//! ```
+
+#[cfg(feature = "paper-a")]
+pub use {figures, geometry, sdm, seed, stats};

@@ -415,7 +415,7 @@ mod tests {
     #[test]
     fn an_estimate_that_misses_is_judged_by_its_effect_against_the_null() {
         let miss =
-            |ci: [f64; 2]| value(&Number::estimate((ci[0] + ci[1]) / 2.0, ci)).null("chance", 5.0);
+            |ci: [f64; 2]| value(&Number::estimate(ci[0].midpoint(ci[1]), ci)).null("chance", 5.0);
         assert_eq!(verdict(miss([6.0, 8.0])), Verdict::SameDirection);
         assert_eq!(verdict(miss([4.0, 8.0])), Verdict::Inconclusive);
         assert_eq!(verdict(miss([1.0, 4.0])), Verdict::Contradicted);
@@ -424,7 +424,7 @@ mod tests {
     #[test]
     fn a_paper_value_below_the_null_reverses_the_sides() {
         let miss =
-            |ci: [f64; 2]| value(&Number::estimate((ci[0] + ci[1]) / 2.0, ci)).null("chance", 20.0);
+            |ci: [f64; 2]| value(&Number::estimate(ci[0].midpoint(ci[1]), ci)).null("chance", 20.0);
         assert_eq!(verdict(miss([12.0, 15.0])), Verdict::SameDirection);
         assert_eq!(verdict(miss([21.0, 25.0])), Verdict::Contradicted);
     }

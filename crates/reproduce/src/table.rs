@@ -79,6 +79,6 @@ mod tests {
         assert_eq!(number(-0.001_234_567), "-0.00123457");
         assert_eq!(number(0.000_012_345_678), "1.23457e-5");
         assert_eq!(number(0.0), "0");
-        assert_eq!(number(1071.850_4), "1071.85");
+        assert_eq!(number(1_071.850_4), "1071.85");
     }
 }

@@ -242,7 +242,11 @@ fn largest_term(n: usize, exponent: i32) -> Result<LargestTerm> {
         curve("normal", 1, &|d_v| Ok(ln_largest_term_normal(n, d, d_v as f64)?))?,
         curve("Taylor", 1, &|d_v| Ok(ln_taylor(n, d, d_v as f64)?))?,
     ];
-    Ok(LargestTerm { n, title: format!("p = 10^{{{exponent}}}, d = {d}"), curves })
+    Ok(LargestTerm {
+        n,
+        title: format!("p = 10^{{−{}}}, d = {d}", exponent.unsigned_abs()),
+        curves,
+    })
 }
 
 /// d_v = 0, 1, … against values given as logarithms, relative to `ln_unit`, as far as `keep` says.
@@ -277,7 +281,7 @@ fn every_radius(all: &[Balls]) -> Figure {
     for balls in all.chunk_by(|one, next| one.n == next.n) {
         let share = Axis::log10("share of the ball, I(d_{v})/I(0)").range(1e-12, 2.0);
         let title = format!("n = {}", balls[0].n);
-        let mut panel = Panel::new(Axis::linear("d_{v} (bits)"), share).title(&title);
+        let mut panel = Panel::new(Axis::linear("d_{v} (bits)"), share).title(&title).legend();
         for (at, Balls { n, d, exact, caps, .. }) in balls.iter().enumerate() {
             let color = Color::sequential(at, balls.len());
             let (x, y) = curve(exact, exact[0], |share| share >= 1e-12);

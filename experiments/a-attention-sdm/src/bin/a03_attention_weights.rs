@@ -167,13 +167,17 @@ fn curves(panel: Panel, weights: &Weights, upto: usize, floor: f64) -> Panel {
         Mark::line(&x, &y)
     };
     let (x, memory) = curve(&weights.memory);
+    // Enough points to see the curve, few enough to see the lines behind it.
+    let thin = |values: &[f64]| -> Vec<f64> {
+        values.iter().copied().step_by(values.len().div_ceil(30).max(1)).collect()
+    };
     panel
         .mark(line(&weights.caps).color(Color::Vermilion).label("spherical caps"))
         .mark(line(&weights.published).color(Color::Blue).label("softmax, published β"))
         .mark(
             line(&weights.least_squares).color(Color::Sky).dashed().label("softmax, least squares"),
         )
-        .mark(Mark::points(&x, &memory).color(Color::Ink).label("memory"))
+        .mark(Mark::points(&thin(&x), &thin(&memory)).color(Color::Ink).label("memory"))
 }
 
 fn text_figure(weights: &Weights) -> Figure {
