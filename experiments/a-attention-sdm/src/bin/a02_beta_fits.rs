@@ -1,7 +1,8 @@
 //! Paper A: the β of softmax attention that fits the memory, and the β that transformers learn.
 //!
-//! The paper fits ln I(d_v) by β·cos over d_v < d, which makes attention approximate the memory, at three
-//! radii that are optimal in some sense: d*_CD (critical distance), d*_SNR (noise), d*_Mem (capacity).
+//! The paper fits the logarithm of the circle intersection by β·cos over d_v < d, which makes attention
+//! approximate the memory, at three radii that are optimal in some sense: d*_CD (critical distance),
+//! d*_SNR (noise), d*_Mem (capacity).
 //! It then finds 90 β that query-key-normalized transformers learned between β_CD and β_Mem, near β_SNR.
 //!
 //! The authors' code divides a covariance with N−1 by a variance with N, so every published β is the
