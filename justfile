@@ -62,17 +62,18 @@ jupyter: notebook-tools
 test: && notebooks
     cargo test --quiet --locked --workspace
 
-# Check format, lints and documentation.
+# Check format, lints, documentation, floors and index.
 check:
     cargo fmt --all --check
     cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps
+    cargo test --quiet --locked --package reproduce --test runner tidy
 
 # Run the criterion benches.
 bench *options:
     cargo bench --locked --workspace {{ options }}
 
-# Free the results of a tier, or of all.
+# Free the results of a tier; without one, say what there is to free.
 clean *tier:
     @{{ reproduce }} clean {{ tier }}
 

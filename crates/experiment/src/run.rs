@@ -73,7 +73,7 @@ fn run<E: Experiment>(arguments: &Arguments) -> anyhow::Result<()> {
     let mut draft = results.begin(E::ID, || {
         tracing::warn!("another run of {} is in progress; waiting for it to end", E::ID);
     })?;
-    if results.key(E::ID)?.as_ref() == Some(&key) {
+    if results.key(E::ID).as_ref() == Some(&key) {
         return say(&format!("{} is up to date", results.place(E::ID).display()));
     }
     let watch = Stopwatch::start();
@@ -273,4 +273,124 @@ fn log_to_stderr(verbose: u8) {
 
 fn say(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout().lock(), "{line}").context("cannot write to standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Claim, Cost, Input, Numbers};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Config {
+        rate: f64,
+        seeds: Vec<u64>,
+    }
+
+    /// An experiment whose rate is finite at smoke only and whose data may be missing.
+    struct Example;
+
+    impl Experiment for Example {
+        const ID: &'static str = "z01_example";
+        const TITLE: &'static str = "An example";
+        const OUTPUTS: &'static [&'static str] = &["Z-x01", "Z-x02"];
+        type Config = Config;
+        type Measured = ();
+
+        fn config(tier: Tier) -> Config {
+            let rate = if tier == Tier::Smoke { 0.5 } else { f64::NAN };
+            Config { rate, seeds: vec![0, 1] }
+        }
+
+        fn seeds(config: &mut Config) -> &mut [u64] {
+            &mut config.seeds
+        }
+
+        fn inputs(_: &Config) -> Vec<Input> {
+            vec![Input { name: "set/optional".to_owned(), outputs: vec!["Z-x02".to_owned()] }]
+        }
+
+        fn cost(_: Tier) -> Cost {
+            Cost { minutes: 0.0, memory_mb: 1, disk_mb: 1 }
+        }
+
+        fn compute(_: &Config, _: &Context) -> anyhow::Result<()> {
+            Ok(())
+        }
+
+        fn numbers(_: &Config, (): &()) -> Numbers {
+            Numbers::new()
+        }
+
+        fn drawings(_: &Config, (): &()) -> Vec<Drawing> {
+            Vec::new()
+        }
+
+        fn claims(_: &Config, (): &()) -> Vec<Claim> {
+            Vec::new()
+        }
+    }
+
+    fn output(id: &str) -> Output {
+        Output { id: id.to_owned(), title: String::new(), data_sha256: canonical::sha256(b"") }
+    }
+
+    fn skip(id: &str) -> Skipped {
+        Skipped { id: id.to_owned(), missing: "set/optional".to_owned() }
+    }
+
+    #[test]
+    fn a_shift_moves_the_seeds_and_the_config_with_them() {
+        let (description, config) = resolve::<Example>(Tier::Smoke, 5).unwrap();
+        assert_eq!(description.seeds, [5, 6]);
+        assert_eq!(config.seeds, [5, 6]);
+        assert_eq!(description.config["seeds"], serde_json::json!([5, 6]));
+    }
+
+    #[test]
+    fn a_config_that_cannot_be_written_down_is_refused() {
+        let Err(error) = resolve::<Example>(Tier::Laptop, 0) else { panic!("a NaN was taken") };
+        assert!(format!("{error:#}").contains("read back"), "{error:#}");
+    }
+
+    #[test]
+    fn every_declared_output_is_drawn_or_skipped_once() {
+        let drawn = [output("Z-x01")];
+        assert!(all_outputs_made::<Example>(&drawn, &[], &[skip("Z-x02")]).is_ok());
+        assert!(all_outputs_made::<Example>(&drawn, &[output("Z-x02")], &[]).is_ok());
+        assert!(all_outputs_made::<Example>(&drawn, &[], &[]).is_err());
+        assert!(all_outputs_made::<Example>(&drawn, &drawn, &[skip("Z-x02")]).is_err());
+    }
+
+    #[test]
+    fn optional_data_that_is_missing_skips_its_outputs_and_is_read_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifests = folder.path().join("data-manifests");
+        std::fs::create_dir(&manifests).unwrap();
+        let manifest = r#"
+            name = "set"
+            title = "A set for a test"
+            serves = ["a"]
+            kind = "mirror-only"
+            license = "MIT"
+            redistribution = "free"
+            credit = "nobody"
+            origin = "made for a test"
+
+            [[file]]
+            path = "optional"
+            bytes = 3
+            sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+            how = "by hand"
+        "#;
+        std::fs::write(manifests.join("set.toml"), manifest).unwrap();
+        let store = Store::new(&manifests, folder.path().join("cache"), None).unwrap();
+        let (description, _) = resolve::<Example>(Tier::Smoke, 0).unwrap();
+        let (inputs, skipped) = locate(&description, &store).unwrap();
+        assert_eq!(skipped, [skip("Z-x02")]);
+        let context = Context::new(&store, &inputs, &|_, _| {});
+        assert!(context.read("set/optional").unwrap().is_none());
+        assert!(context.read("set/undeclared").is_err());
+    }
 }

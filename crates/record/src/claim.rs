@@ -141,6 +141,7 @@ pub enum Kind {
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(description = "A claim of a paper with what a run measured and concluded.")]
 pub struct Claim {
     /// `<experiment number>.<slug>`, unique in the project.
     pub id: String,

@@ -21,6 +21,7 @@ pub type Numbers = BTreeMap<String, Number>;
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(description = "One number, with its interval where it is an estimate.")]
 pub struct Number {
     /// The value.
     pub value: f64,

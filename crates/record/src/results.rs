@@ -48,20 +48,19 @@ impl Results {
         Ok(Some(record))
     }
 
-    /// The key that a stored result was made under; none if there is no result or if one of its files
-    /// is missing or has another size than when it was written.
-    ///
-    /// # Errors
-    /// [`Error::Json`] if the file is there and broken.
-    pub fn key(&self, id: &str) -> Result<Option<Key>, Error> {
+    /// The key that a stored result was made under; none if there is no result, or if it is not whole:
+    /// a file is missing or has another size than when it was written, the record was edited, the key
+    /// cannot be read. Whatever is not whole is made again.
+    pub fn key(&self, id: &str) -> Option<Key> {
         let place = self.place(id);
-        let Some(seal) = read_json::<Seal>(&place.join("key.json"), "cache key")? else {
-            return Ok(None);
-        };
-        let whole = seal.files.iter().all(|(name, bytes)| {
+        let seal: Seal = read_json(&place.join("key.json"), "cache key").ok()??;
+        let has_size = |(name, bytes): &(String, u64)| {
             fs::metadata(place.join(name)).is_ok_and(|file| file.is_file() && file.len() == *bytes)
-        });
-        Ok(whole.then_some(seal.key))
+        };
+        let record = fs::read(place.join("record.json")).ok()?;
+        let whole =
+            seal.files.iter().all(has_size) && canonical::sha256(&record) == seal.record_sha256;
+        whole.then_some(seal.key)
     }
 
     /// Begins a run: waits for another run of the same experiment to end, sweeps up what a killed one
@@ -94,12 +93,13 @@ impl Results {
     }
 }
 
-/// What `key.json` holds: the key, and the sizes of the files that make the result whole.
+/// What `key.json` holds: the key, and what tells whether the result is whole.
 #[derive(Debug, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Seal {
     key: Key,
     files: Vec<(String, u64)>,
+    record_sha256: String,
 }
 
 /// A result in the making. Dropped without [`Draft::publish`] it leaves no result.
@@ -129,8 +129,10 @@ impl Draft {
     /// # Errors
     /// [`Error::Io`], or whatever makes the record invalid.
     pub fn publish(mut self, record: &Record, key: &Key) -> Result<PathBuf, Error> {
-        self.write("record.json", &record.to_bytes()?)?;
-        let seal = Seal { key: key.clone(), files: self.files.clone() };
+        let bytes = record.to_bytes()?;
+        self.write("record.json", &bytes)?;
+        let record_sha256 = canonical::sha256(&bytes);
+        let seal = Seal { key: key.clone(), files: self.files.clone(), record_sha256 };
         let seal = canonical::text("the cache key", &seal)?;
         let path = self.folder.join("key.json");
         fs::write(&path, seal).map_err(Error::io("write", &path))?;
@@ -247,7 +249,7 @@ pub(crate) mod tests {
         publish(&results, b"first");
         publish(&results, b"second");
         assert_eq!(results.record("a01_x").unwrap().unwrap(), record("a01_x"));
-        assert_eq!(results.key("a01_x").unwrap().unwrap(), key("a01_x"));
+        assert_eq!(results.key("a01_x").unwrap(), key("a01_x"));
         assert_eq!(fs::read(results.place("a01_x").join("A-x01.svg")).unwrap(), b"second");
         let left: Vec<_> = fs::read_dir(root.path().join("laptop")).unwrap().collect();
         assert_eq!(left.len(), 2, "only the result and the locks remain: {left:?}");
@@ -262,7 +264,7 @@ pub(crate) mod tests {
         draft.write("A-x01.svg", b"half").unwrap();
         drop(draft);
         assert_eq!(fs::read(results.place("a01_x").join("A-x01.svg")).unwrap(), b"first");
-        assert!(results.key("a01_x").unwrap().is_some());
+        assert!(results.key("a01_x").is_some());
     }
 
     #[test]
@@ -271,9 +273,9 @@ pub(crate) mod tests {
         let results = Results::new(root.path(), Tier::Laptop, 0);
         publish(&results, b"first");
         fs::rename(results.place("a01_x"), root.path().join("laptop/.former-a01_x")).unwrap();
-        assert!(results.key("a01_x").unwrap().is_none());
+        assert!(results.key("a01_x").is_none());
         drop(results.begin("a01_x", || {}).unwrap());
-        assert!(results.key("a01_x").unwrap().is_some());
+        assert!(results.key("a01_x").is_some());
     }
 
     #[test]
@@ -282,9 +284,9 @@ pub(crate) mod tests {
         let results = Results::new(root.path(), Tier::Laptop, 0);
         publish(&results, b"figure");
         fs::write(results.place("a01_x").join("A-x01.svg"), b"fig").unwrap();
-        assert!(results.key("a01_x").unwrap().is_none());
+        assert!(results.key("a01_x").is_none());
         fs::remove_file(results.place("a01_x").join("A-x01.svg")).unwrap();
-        assert!(results.key("a01_x").unwrap().is_none());
+        assert!(results.key("a01_x").is_none());
     }
 
     #[test]
@@ -294,6 +296,18 @@ pub(crate) mod tests {
         publish(&results, b"figure");
         fs::write(results.place("a01_x").join("record.json"), b"{").unwrap();
         assert!(results.record("a01_x").unwrap_err().to_string().contains("record.json"));
+        assert!(results.key("a01_x").is_none(), "a broken result counts as up to date");
+    }
+
+    #[test]
+    fn a_record_edited_without_changing_its_size_does_not_count() {
+        let root = tempfile::tempdir().unwrap();
+        let results = Results::new(root.path(), Tier::Laptop, 0);
+        publish(&results, b"figure");
+        let path = results.place("a01_x").join("record.json");
+        let edited = fs::read_to_string(&path).unwrap().replace("A record", "a record");
+        fs::write(&path, edited).unwrap();
+        assert!(results.key("a01_x").is_none());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Fetching data and freeing results.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -52,26 +52,49 @@ pub fn fetch(store: &Store, name: Option<&str>) -> anyhow::Result<bool> {
     Ok(complete)
 }
 
-/// Frees the results of one tier, with any seed, or of all.
+/// Frees the results of one tier, with any seed; without a tier it only says what there is to free.
 ///
 /// # Errors
-/// A folder that cannot be removed.
+/// A folder that cannot be read or removed.
 pub fn clean(results: &Path, tier: Option<Tier>) -> anyhow::Result<()> {
-    let tiers = tier.map_or(Tier::ALL.to_vec(), |tier| vec![tier]);
-    if !results.is_dir() {
-        println!("there are no results");
-        return Ok(());
-    }
-    for entry in fs::read_dir(results)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let is_meant = tiers
-            .iter()
-            .any(|tier| name == tier.word() || name.starts_with(&format!("{}-seed", tier.word())));
-        if is_meant {
-            fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
-            println!("freed {}", path.display());
+    let mut found = false;
+    for of in Tier::ALL.into_iter().filter(|of| tier.is_none_or(|tier| tier == *of)) {
+        for folder in folders_of(results, of)? {
+            found = true;
+            let megabytes = size(&folder)? as f64 / 1e6;
+            if tier.is_some() {
+                fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+                println!("freed {megabytes:.1} MB in {}", folder.display());
+            } else {
+                println!("{megabytes:.1} MB in {}: just clean {of}", folder.display());
+            }
         }
     }
+    if !found {
+        println!("nothing to free in {}", results.display());
+    }
     Ok(())
+}
+
+fn folders_of(results: &Path, tier: Tier) -> anyhow::Result<Vec<PathBuf>> {
+    let Ok(entries) = fs::read_dir(results) else { return Ok(Vec::new()) };
+    let seeded = format!("{tier}-seed");
+    let is_meant = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name == tier.word() || name.starts_with(&seeded)
+    };
+    let mut folders = entries.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
+    folders.retain(is_meant);
+    folders.sort();
+    Ok(folders)
+}
+
+fn size(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        bytes += if kind.is_dir() { size(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(bytes)
 }

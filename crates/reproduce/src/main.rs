@@ -72,7 +72,7 @@ enum Command {
     },
     /// Fetch and verify one data set, or all.
     Data { name: Option<String> },
-    /// Free the results of a tier, or of all.
+    /// Free the results of a tier; without one, say what there is to free.
     Clean { tier: Option<Tier> },
     /// Write the skeleton of a new experiment.
     NewExperiment { id: String, title: String },

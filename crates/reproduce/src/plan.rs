@@ -38,7 +38,7 @@ impl State {
 /// Compares the stored result of an experiment with what its key would be now.
 ///
 /// # Errors
-/// Data that is there but does not match its manifest, or a broken results folder.
+/// Data that is there but does not match its manifest, or sources that cannot be read.
 pub fn state(
     catalog: &Catalog,
     experiment: &Experiment,
@@ -46,6 +46,25 @@ pub fn state(
     results: &Results,
     tier: Tier,
 ) -> anyhow::Result<State> {
+    let key = match key(catalog, experiment, store, results, tier)? {
+        Ok(key) => key,
+        Err(state) => return Ok(state),
+    };
+    Ok(match results.key(&experiment.description.id) {
+        None => State::Stale(vec!["no whole result".to_owned()]),
+        Some(stored) if stored == key => State::UpToDate,
+        Some(stored) => State::Stale(key.changes_since(&stored)),
+    })
+}
+
+/// The key that a run would have now, or why there is none.
+fn key(
+    catalog: &Catalog,
+    experiment: &Experiment,
+    store: &Store,
+    results: &Results,
+    tier: Tier,
+) -> anyhow::Result<Result<Key, State>> {
     let description = &experiment.description;
     let mut inputs = Vec::new();
     for input in &description.inputs {
@@ -53,7 +72,7 @@ pub fn state(
             Ok(located) => Some(located.sha256),
             Err(manifest::Error::Missing { .. }) if !input.outputs.is_empty() => None,
             Err(manifest::Error::Missing { .. }) => {
-                return Ok(State::MissingData(input.name.clone()));
+                return Ok(Err(State::MissingData(input.name.clone())));
             }
             Err(error) => return Err(error).context(description.id.clone()),
         };
@@ -61,15 +80,12 @@ pub fn state(
     }
     let mut needs = BTreeMap::new();
     for id in &description.needs {
-        let Some(record) = results.record(id)? else { return Ok(State::Waiting(id.clone())) };
+        let (Some(_), Some(record)) = (results.key(id), results.record(id)?) else {
+            return Ok(Err(State::Waiting(id.clone())));
+        };
         needs.insert(id.clone(), record.result_hash()?);
     }
-    let key: Key = catalog.workspace.key(description, tier, inputs, needs, Device::Cpu)?;
-    Ok(match results.key(&description.id)? {
-        None => State::Stale(vec!["no whole result".to_owned()]),
-        Some(stored) if stored == key => State::UpToDate,
-        Some(stored) => State::Stale(key.changes_since(&stored)),
-    })
+    Ok(Ok(catalog.workspace.key(description, tier, inputs, needs, Device::Cpu)?))
 }
 
 /// Seconds that a run is expected to take: those of the stored result where there is one, else the
@@ -183,8 +199,12 @@ pub fn dry_run(
         let seconds = expected_seconds(experiment, results);
         let cost = experiment.description.cost;
         let words = state.words();
+        println!("{step} at {tier}: {words}");
+        if let Ok(key) = key(catalog, experiment, store, results, tier)? {
+            println!("  key {}", key.hash()?);
+        }
         println!(
-            "{step} at {tier}: {words}\n  about {}, {} MB of memory, {} MB of disk",
+            "  about {}, {} MB of memory, {} MB of disk",
             table::duration(seconds),
             cost.memory_mb,
             cost.disk_mb
