@@ -71,7 +71,7 @@ check:
 
 # Run the criterion benches.
 bench *options:
-    cargo bench --locked --workspace {{ options }}
+    cargo bench --locked --bench '*' {{ options }}
 
 # Free the results of a tier; without one, say what there is to free.
 clean *tier:

@@ -34,6 +34,7 @@ fi
 
 # evcxr compiles cells as the package `cells`, whose manifest it writes. Around it lies a workspace whose
 # other member keeps the facade in the lock file, so that cells get the versions of our Cargo.lock.
+# Profiles count only in the workspace; without rpath the kernel does not find Rust's standard library.
 papers=$(sed -n 's/^\(paper-[a-e]\) = .*/"\1", /p' "$here/../crates/engram/Cargo.toml")
 mkdir -p "$tools/evcxr/cells" "$tools/evcxr/versions" "$tools/evcxr/config"
 cp "$here/../Cargo.lock" "$tools/evcxr/Cargo.lock"
@@ -45,6 +46,7 @@ members = ["cells", "versions"]
 [profile.dev]
 opt-level = 2
 debug = false
+rpath = true
 EOF
 cat > "$tools/evcxr/versions/Cargo.toml" <<EOF
 [package]

@@ -71,6 +71,26 @@ impl Catalog {
         }
     }
 
+    /// The experiments that several names mean; a single letter means all of that paper.
+    ///
+    /// # Errors
+    /// As [`Catalog::experiment_of`].
+    pub fn ids_of(&self, names: &[String]) -> anyhow::Result<Vec<String>> {
+        let mut ids = Vec::new();
+        for name in names {
+            let of_paper =
+                self.binaries.keys().filter(|id| name.len() == 1 && id.starts_with(name));
+            let before = ids.len();
+            ids.extend(of_paper.cloned());
+            if ids.len() == before {
+                ids.push(self.experiment_of(name)?);
+            }
+        }
+        ids.sort();
+        ids.dedup();
+        Ok(ids)
+    }
+
     /// Builds experiments with cargo and asks each what it needs at a tier; the needs are built too.
     ///
     /// # Errors

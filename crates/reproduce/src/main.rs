@@ -35,6 +35,9 @@ enum Command {
     All {
         #[arg(default_value = "laptop")]
         tier: Tier,
+        /// Only these papers or experiments, for instance `a` or `a01,a02`, and what they need.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
     },
     /// Run what one figure, table or experiment needs.
     Run {
@@ -108,9 +111,10 @@ fn go(arguments: Arguments) -> anyhow::Result<bool> {
     };
     let open = || anyhow::Ok((Catalog::load(&root)?, Store::from_env(&root)?));
     match arguments.command {
-        Command::All { tier } => {
+        Command::All { tier, only } => {
             let (catalog, store) = open()?;
-            finish(&catalog, &store, &catalog.ids(), &options(tier))
+            let ids = if only.is_empty() { catalog.ids() } else { catalog.ids_of(&only)? };
+            finish(&catalog, &store, &ids, &options(tier))
         }
         Command::Run { name, tier } => {
             let (catalog, store) = open()?;

@@ -1,6 +1,7 @@
 //! What there is, where it lies, and what a run would do.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::Context as _;
 use comfy_table::Cell;
@@ -144,22 +145,21 @@ pub fn location(
     let id = catalog.experiment_of(name)?;
     let experiments = catalog.describe(std::slice::from_ref(&id), tier, 0)?;
     let experiment = &experiments[&id];
+    let root = catalog.workspace.root();
+    let near = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
     println!("experiment  {id}: {}", experiment.description.title);
     println!("source      {}", experiment.source.display());
     for input in &experiment.description.inputs {
         match store.locate(&input.name) {
-            Ok(located) => println!("data        {} at {}", input.name, located.path.display()),
+            Ok(located) => println!("data        {} at {}", input.name, near(&located.path)),
             Err(error) => println!("data        {error}"),
         }
     }
+    // A figure's name asks for that figure, an experiment's name for all of them.
     let wanted = name.to_lowercase();
-    let is_asked = |output: &&String| output.to_lowercase() == wanted || wanted != id;
-    for output in experiment.description.outputs.iter().filter(is_asked) {
-        if catalog.index.output.iter().any(|row| row.id.to_lowercase() == wanted)
-            && output.to_lowercase() != wanted
-        {
-            continue;
-        }
+    let outputs = &experiment.description.outputs;
+    let is_output = outputs.iter().any(|output| output.to_lowercase() == wanted);
+    for output in outputs.iter().filter(|output| !is_output || output.to_lowercase() == wanted) {
         let row = catalog.index.output.iter().find(|row| &row.id == output);
         let suffixes: &[&str] = match row.map(|row| row.kind) {
             Some(crate::index::Kind::Table) => &["md", "csv"],
@@ -168,13 +168,13 @@ pub fn location(
         for suffix in suffixes {
             let path = results.place(&id).join(format!("{output}.{suffix}"));
             let made = if path.is_file() { "" } else { "  (not made yet)" };
-            println!("{output:<11} {}{made}", path.display());
+            println!("{output:<11} {}{made}", near(&path));
         }
         if let Some(authors) = row.and_then(|row| row.authors_file.as_ref()) {
             println!("            the authors' file: {authors}");
         }
     }
-    println!("record      {}", results.place(&id).join("record.json").display());
+    println!("record      {}", near(&results.place(&id).join("record.json")));
     Ok(())
 }
 

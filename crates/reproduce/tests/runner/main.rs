@@ -90,7 +90,7 @@ fn figures_without_their_data_are_skipped_with_the_command_that_gets_it() {
         told.contains("A-x03: skipped: data") && told.contains("just data attention-sdm"),
         "{told}"
     );
-    assert!(results.path().join("smoke/a02_beta_fits/A-x11.svg").is_file());
+    assert!(results.path().join("smoke/a02_beta_fits/A-x16.svg").is_file());
     assert!(!results.path().join("smoke/a02_beta_fits/A-x03.svg").exists());
 }
 
