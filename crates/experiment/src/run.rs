@@ -180,9 +180,7 @@ fn key(
     arguments: &Arguments,
 ) -> anyhow::Result<Key> {
     let workspace = Workspace::load(root)?;
-    let program = std::env::current_exe()?;
-    let built = std::fs::metadata(&program)?.modified()?;
-    if let Some(source) = workspace.newer_source(&description.id, built)? {
+    if let Some(source) = newer_source(&std::env::current_exe()?)? {
         bail!(
             "{} changed after this binary was built, so its result would be filed under code that \
              did not make it; run `just run {}`, which builds first",
@@ -198,6 +196,25 @@ fn key(
         needs.insert(id.clone(), record.result_hash()?);
     }
     Ok(workspace.key(description, arguments.tier, inputs, needs, arguments.device)?)
+}
+
+/// A source that was changed after the program was built from it. Cargo lists the sources of a program
+/// in a file beside it; a program that was moved away from there is taken as it is.
+fn newer_source(program: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let built = std::fs::metadata(program)?.modified()?;
+    let Ok(list) = std::fs::read_to_string(program.with_extension("d")) else { return Ok(None) };
+    let Some((_, sources)) = list.split_once(": ") else { return Ok(None) };
+    // Spaces inside a path are escaped; a line feed cannot stand in the list.
+    let sources = sources.replace("\\ ", "\n");
+    let sources =
+        sources.trim_end().split(' ').map(|source| PathBuf::from(source.replace('\n', " ")));
+    for source in sources {
+        let changed = std::fs::metadata(&source).and_then(|file| file.modified());
+        if changed.is_ok_and(|changed| changed > built) {
+            return Ok(Some(source));
+        }
+    }
+    Ok(None)
 }
 
 fn threads(wanted: Option<usize>) -> anyhow::Result<usize> {
@@ -330,6 +347,25 @@ mod tests {
         fn claims(_: &Config, (): &()) -> Vec<Claim> {
             Vec::new()
         }
+    }
+
+    #[test]
+    fn a_program_older_than_a_source_that_cargo_lists_is_found_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let hour = |hour: u64| std::time::UNIX_EPOCH + std::time::Duration::from_secs(3600 * hour);
+        for (name, changed) in [("program", 5), ("old.rs", 1), ("a space.rs", 1)] {
+            let file = std::fs::File::create(path(name)).unwrap();
+            file.set_modified(hour(changed)).unwrap();
+        }
+        assert_eq!(newer_source(&path("program")).unwrap(), None);
+        let spaced = path("a space.rs").display().to_string().replace(' ', "\\ ");
+        let list =
+            format!("{}: {} {spaced}\n", path("program").display(), path("old.rs").display());
+        std::fs::write(path("program.d"), list).unwrap();
+        assert_eq!(newer_source(&path("program")).unwrap(), None);
+        std::fs::File::open(path("a space.rs")).unwrap().set_modified(hour(6)).unwrap();
+        assert_eq!(newer_source(&path("program")).unwrap(), Some(path("a space.rs")));
     }
 
     fn output(id: &str) -> Output {

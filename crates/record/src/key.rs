@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::SystemTime;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 use serde::{Deserialize, Serialize};
@@ -228,22 +227,6 @@ impl Workspace {
             device,
             features: features.unwrap_or_default(),
         })
-    }
-
-    /// A source of an experiment that was changed after `built`, if there is one: then a binary of that
-    /// age no longer is what the sources say.
-    ///
-    /// # Errors
-    /// As [`Workspace::key`].
-    pub fn newer_source(&self, id: &str, built: SystemTime) -> Result<Option<PathBuf>, Error> {
-        let (binary, package) = self.binary(id)?;
-        for file in self.sources(&binary, package)?.into_values().flatten() {
-            let changed = fs::metadata(&file).and_then(|file| file.modified());
-            if changed.map_err(Error::io("read", &file))? > built {
-                return Ok(Some(self.relative(&file)));
-            }
-        }
-        Ok(None)
     }
 
     fn binary(&self, id: &str) -> Result<(Binary, &Package), Error> {

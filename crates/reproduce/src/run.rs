@@ -1,7 +1,7 @@
 //! Running what is not up to date.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead as _, BufReader, IsTerminal as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -225,9 +225,9 @@ impl Clock {
 
 /// Prints above the bar, or plainly where there is no terminal to draw a bar on.
 fn say(bar: &ProgressBar, line: &str) {
-    if std::io::stderr().is_terminal() {
-        bar.println(line);
-    } else {
+    if bar.is_hidden() {
         eprintln!("{line}");
+    } else {
+        bar.println(line);
     }
 }

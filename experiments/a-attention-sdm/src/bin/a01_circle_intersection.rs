@@ -103,7 +103,7 @@ impl Experiment for CircleIntersection {
     }
 
     fn cost(_: Tier) -> Cost {
-        Cost { minutes: 0.1, memory_mb: 120, disk_mb: 5 }
+        Cost { minutes: 0.05, memory_mb: 80, disk_mb: 5 }
     }
 
     fn compute(config: &Config, context: &Context) -> Result<Measured> {

@@ -67,7 +67,7 @@ impl Experiment for AttentionWeights {
     }
 
     fn cost(_: Tier) -> Cost {
-        Cost { minutes: 0.1, memory_mb: 150, disk_mb: 5 }
+        Cost { minutes: 0.05, memory_mb: 80, disk_mb: 6 }
     }
 
     fn compute(config: &Config, context: &Context) -> Result<Measured> {
