@@ -310,7 +310,8 @@ fn largest_terms(id: &str, n: usize, panels: &[LargestTerm]) -> Figure {
         .columns(2);
     for case in panels.iter().filter(|case| case.n == n) {
         let fraction = Axis::linear("log_{10} of the fraction of neurons");
-        let mut panel = Panel::new(Axis::linear("d_{v} (bits)"), fraction).title(&case.title);
+        let mut panel =
+            Panel::new(Axis::linear("d_{v} (bits)"), fraction).title(&case.title).legend();
         for (at, (name, x, y)) in case.curves.iter().enumerate() {
             let mark = match *name {
                 "exact" => Mark::points(x, y).color(Color::Ink),
