@@ -54,9 +54,8 @@ notebooks *options: notebook-tools
     @{{ reproduce }} notebooks {{ options }}
 
 # Open the notebooks.
-jupyter: notebook-tools
-    JUPYTER_PATH={{ absolute_path(tools / "jupyter") }} EVCXR_TMPDIR={{ absolute_path(tools / "evcxr-cells") }} \
-        {{ tools }}/venv/bin/jupyter lab notebooks
+jupyter: (notebook-tools "lab")
+    {{ tools }}/bin/jupyter lab notebooks
 
 # Run all tests: unit, property, documentation, notebooks.
 test: && notebooks
@@ -78,5 +77,5 @@ clean *tier:
     @{{ reproduce }} clean {{ tier }}
 
 [private]
-notebook-tools:
-    @sh notebooks/install.sh {{ tools }}
+notebook-tools *what:
+    @sh notebooks/install.sh {{ tools }} {{ what }}

@@ -4,20 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
+use serde::Serialize as _;
 use serde_json::Value;
 
-/// How far a number in an output may lie from the stored one, relative to it. Figures are printed
-/// with rounded coordinates, so the last digit may turn over where a value lies on the edge.
-const TOLERANCE: f64 = 1e-6;
+use self::outputs::{differences, joined, normalized};
+
+mod outputs;
+
+/// How many last lines of Jupyter's log are shown when it fails.
+const LOG_LINES: usize = 20;
 
 /// Executes every notebook under notebooks/ and compares its outputs with the stored ones, or stores
 /// them; true if all agree. Executed copies lie in results/notebooks/.
 ///
 /// # Errors
-/// Missing tools, a notebook that cannot be read, or one whose execution fails.
+/// Missing tools, a notebook that cannot be read, and one with a cell that fails.
 pub fn execute_all(root: &Path, store: bool) -> anyhow::Result<bool> {
-    let tools = tools(root)?;
+    let jupyter = jupyter(root)?;
     let mut notebooks: Vec<PathBuf> = fs::read_dir(root.join("notebooks"))?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
@@ -27,51 +31,66 @@ pub fn execute_all(root: &Path, store: bool) -> anyhow::Result<bool> {
     for notebook in &notebooks {
         let name = notebook.file_name().unwrap_or_default().to_string_lossy().into_owned();
         eprintln!("{name}: executing");
-        let executed = execute(root, &tools, notebook)?;
+        let executed = execute(root, &jupyter, notebook)?;
+        let failure = failure(&executed);
+        let executed = normalized(&executed);
+        let differences = differences(&normalized(&read(notebook)?), &executed);
+        if let Some(failure) = failure {
+            // The kernel may lose the message of an error that leaves a cell by `?`, and then the
+            // first cell seen to fail is a later one.
+            let first = differences.first().map(|first| format!("\nfirst difference: {first}"));
+            bail!("{name}, {failure}{}", first.unwrap_or_default());
+        }
         if store {
-            let text = format!("{}\n", serde_json::to_string_pretty(&stripped(&executed))?);
-            fs::write(notebook, text)?;
+            let text = text(&executed)?;
+            ensure!(
+                !text.contains(&*root.to_string_lossy()),
+                "{name}: an output names {}, a path of this machine",
+                root.display()
+            );
+            fs::write(notebook, text).with_context(|| notebook.display().to_string())?;
             println!("{name}: outputs stored");
             continue;
         }
-        let differences = differences(&read(notebook)?, &executed);
         agree &= differences.is_empty();
         if differences.is_empty() {
             println!("{name}: outputs agree with the stored ones");
         }
         for difference in differences {
-            println!("{name}: {difference}");
+            println!("{name}, {difference}");
         }
+    }
+    if !agree {
+        println!("if the new outputs are right: just notebooks --store");
     }
     Ok(agree)
 }
 
-fn tools(root: &Path) -> anyhow::Result<PathBuf> {
+fn jupyter(root: &Path) -> anyhow::Result<PathBuf> {
     let metadata = cargo_metadata::MetadataCommand::new().current_dir(root).no_deps().exec()?;
-    let tools = metadata.target_directory.into_std_path_buf().join("tools");
-    ensure!(
-        tools.join("venv/bin/jupyter").exists(),
-        "no Jupyter in {}; `./just notebooks` installs it",
-        tools.display()
-    );
-    Ok(tools)
+    let jupyter = metadata.target_directory.into_std_path_buf().join("tools/bin/jupyter");
+    ensure!(jupyter.exists(), "no {}; `just notebooks` installs it", jupyter.display());
+    Ok(jupyter)
 }
 
-fn execute(root: &Path, tools: &Path, notebook: &Path) -> anyhow::Result<Value> {
+fn execute(root: &Path, jupyter: &Path, notebook: &Path) -> anyhow::Result<Value> {
     let folder = root.join("results/notebooks");
     fs::create_dir_all(&folder)?;
-    let status = Command::new(tools.join("venv/bin/jupyter"))
-        .args(["nbconvert", "--to", "notebook", "--execute", "--log-level", "WARN"])
-        .arg("--ExecutePreprocessor.timeout=1200")
-        .arg("--output-dir")
-        .arg(&folder)
+    let copy = folder.join(notebook.file_name().context("a notebook has a name")?);
+    // Cells that fail do not end the execution: they stand in the copy, with their messages.
+    let run = Command::new(jupyter)
+        .args(["execute", "--allow-errors", "--timeout=1200", "--startup_timeout=300"])
+        .arg(format!("--output={}", copy.display()))
         .arg(notebook)
-        .env("JUPYTER_PATH", tools.join("jupyter"))
-        .env("EVCXR_TMPDIR", tools.join("evcxr-cells"))
-        .status()
+        .output()
         .context("cannot start jupyter")?;
-    ensure!(status.success(), "{} does not execute; see above", notebook.display());
-    read(&folder.join(notebook.file_name().context("a notebook has a name")?))
+    if !run.status.success() {
+        let log = String::from_utf8_lossy(&run.stderr);
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+        bail!("{} cannot be executed; the log of Jupyter ends with\n{last}", notebook.display());
+    }
+    read(&copy)
 }
 
 fn read(path: &Path) -> anyhow::Result<Value> {
@@ -79,95 +98,51 @@ fn read(path: &Path) -> anyhow::Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("{} is not a notebook", path.display()))
 }
 
-/// The notebook without what differs from one execution to the next.
-fn stripped(notebook: &Value) -> Value {
-    let mut notebook = notebook.clone();
-    for cell in notebook["cells"].as_array_mut().into_iter().flatten() {
-        cell["metadata"] = Value::Object(serde_json::Map::new());
-    }
-    notebook
+/// The notebook as Jupyter itself writes it, so that saving it there changes nothing.
+fn text(notebook: &Value) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    let format = serde_json::ser::PrettyFormatter::with_indent(b" ");
+    notebook.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, format))?;
+    bytes.push(b'\n');
+    Ok(String::from_utf8(bytes)?)
 }
 
-/// Every difference between the outputs of two notebooks, cell by cell.
-fn differences(stored: &Value, executed: &Value) -> Vec<String> {
-    let none = Vec::new();
-    let cells = |notebook: &'_ Value| notebook["cells"].as_array().cloned().unwrap_or_default();
-    let (stored, executed) = (cells(stored), cells(executed));
-    if stored.len() != executed.len() {
-        return vec![format!("{} cells stored, {} executed", stored.len(), executed.len())];
-    }
-    let mut found = Vec::new();
-    for (at, (was, is)) in stored.iter().zip(&executed).enumerate() {
-        let was = was["outputs"].as_array().unwrap_or(&none);
-        let is = is["outputs"].as_array().unwrap_or(&none);
-        let (was, is) = (contents(was), contents(is));
-        if was.len() != is.len() {
-            found.push(format!("cell {at}: {} outputs stored, {} now", was.len(), is.len()));
-        }
-        for ((kind, was), (other, is)) in was.iter().zip(&is) {
-            if kind != other {
-                found.push(format!("cell {at}: {kind} stored, {other} now"));
-            } else if let Some(difference) = text_difference(was, is) {
-                found.push(format!("cell {at}, {kind}: {difference}"));
-            }
-        }
-    }
-    found
-}
-
-/// The outputs of a cell as (kind, text). What goes to standard error is how the compiler and cargo
-/// tell of their progress, and differs from run to run.
-fn contents(outputs: &[Value]) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for output in outputs {
-        if output["name"] == "stderr" {
-            continue;
-        }
-        if let Some(data) = output["data"].as_object() {
-            found.extend(data.iter().map(|(kind, value)| (kind.clone(), joined(value))));
-        } else {
-            let kind = output["output_type"].as_str().unwrap_or("output").to_owned();
-            let text = if kind == "error" { &output["evalue"] } else { &output["text"] };
-            found.push((kind, joined(text)));
+/// The first failure in an executed notebook. The kernel tells of what the compiler refuses as an error,
+/// and of a panic, or of an error that leaves a cell by `?`, on standard error only.
+fn failure(notebook: &Value) -> Option<String> {
+    let cells = notebook["cells"].as_array()?;
+    let code = cells.iter().filter(|cell| cell["cell_type"] == "code");
+    for (at, cell) in code.enumerate() {
+        for output in cell["outputs"].as_array().into_iter().flatten() {
+            let message = if output["output_type"] == "error" {
+                let lines = output["traceback"].as_array().into_iter().flatten();
+                let lines: Vec<&str> = lines.filter_map(Value::as_str).collect();
+                format!("{}\n{}", joined(&output["evalue"]), lines.join("\n"))
+            } else if output["name"] == "stderr" {
+                joined(&output["text"])
+            } else {
+                continue;
+            };
+            let source = joined(&cell["source"]);
+            let first = source.lines().next().unwrap_or_default();
+            return Some(format!(
+                "code cell {} (`{first}`) fails:\n{}",
+                at + 1,
+                without_colors(&message).trim()
+            ));
         }
     }
-    found
+    None
 }
 
-fn joined(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect(),
-        other => other.to_string(),
+/// Removes the terminal's color codes, `ESC [ … m`.
+fn without_colors(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.split_once('m').map_or(part, |(_, rest)| rest));
     }
-}
-
-/// Compares two texts word by word, numbers within [`TOLERANCE`].
-fn text_difference(was: &str, is: &str) -> Option<String> {
-    let (was, is) = (words(was), words(is));
-    if was.len() != is.len() {
-        return Some(format!("{} words stored, {} now", was.len(), is.len()));
-    }
-    let differs = |(a, b): &(&&str, &&str)| match (a.parse::<f64>(), b.parse::<f64>()) {
-        (Ok(a), Ok(b)) => (a - b).abs() > TOLERANCE * a.abs().max(b.abs()),
-        _ => a != b,
-    };
-    let (a, b) = was.iter().zip(&is).find(differs)?;
-    Some(format!("`{a}` stored, `{b}` now"))
-}
-
-/// Splits a text into numbers and what stands between them.
-fn words(text: &str) -> Vec<&str> {
-    let is_numeric = |c: char| c.is_ascii_digit() || c == '.';
-    let mut words = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let numeric = is_numeric(first);
-        let end = rest.find(|c| is_numeric(c) != numeric).unwrap_or(rest.len());
-        words.push(&rest[..end]);
-        rest = &rest[end..];
-    }
-    words
+    plain
 }
 
 #[cfg(test)]
@@ -175,25 +150,37 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[test]
-    fn numbers_may_differ_in_the_last_digits_and_words_may_not() {
-        assert_eq!(text_difference("β = 15.8528123", "β = 15.8528124"), None);
-        assert!(text_difference("β = 15.8528", "β = 15.8529").is_some());
-        assert!(text_difference("β = 15.8528", "γ = 15.8528").is_some());
-        assert!(text_difference("1 2", "1 2 3").is_some());
+    fn notebook(outputs: &Value) -> Value {
+        json!({"cells": [
+            {"cell_type": "markdown", "source": "text"},
+            {"cell_type": "code", "source": ["let n = 1;\n", "n"], "outputs": outputs}
+        ]})
     }
 
     #[test]
-    fn outputs_are_compared_cell_by_cell_and_progress_is_not() {
-        let notebook = |text: &str| {
-            json!({"cells": [{"outputs": [
-                {"output_type": "stream", "name": "stderr", "text": format!("took {text}")},
-                {"output_type": "execute_result", "data": {"text/plain": [text]}}
-            ]}]})
-        };
-        assert_eq!(differences(&notebook("1.0"), &notebook("1.0")), Vec::<String>::new());
-        assert_eq!(differences(&notebook("1.0"), &notebook("1.1")).len(), 1);
-        let lost = json!({"cells": [{"outputs": []}]});
-        assert_eq!(differences(&notebook("1.0"), &lost).len(), 1);
+    fn a_failure_names_the_cell_and_gives_the_message_of_the_compiler() {
+        let refused = json!([
+            {"output_type": "stream", "name": "stdout", "text": "fine"},
+            {"output_type": "error", "ename": "Error", "evalue": "no such name",
+             "traceback": ["\u{1b}[31m[E0425]\u{1b}[0m", "help"]}
+        ]);
+        let failure = failure(&notebook(&refused)).unwrap();
+        assert_eq!(failure, "code cell 1 (`let n = 1;`) fails:\nno such name\n[E0425]\nhelp");
+    }
+
+    #[test]
+    fn a_panic_is_a_failure_and_printed_text_is_not() {
+        let output = |name: &str| json!([{"output_type": "stream", "name": name, "text": ["x"]}]);
+        assert_eq!(failure(&notebook(&output("stdout"))), None);
+        let failure = failure(&notebook(&output("stderr"))).unwrap();
+        assert!(failure.ends_with("fails:\nx"), "{failure}");
+    }
+
+    #[test]
+    fn a_notebook_is_written_as_jupyter_writes_it() {
+        let notebook = json!({"nbformat": 4, "cells": [], "metadata": {"é": 1}});
+        let expected =
+            "{\n \"cells\": [],\n \"metadata\": {\n  \"é\": 1\n },\n \"nbformat\": 4\n}\n";
+        assert_eq!(text(&notebook).unwrap(), expected);
     }
 }
