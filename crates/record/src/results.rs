@@ -26,6 +26,11 @@ impl Results {
         Self { folder: root.join(name) }
     }
 
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where the result of an experiment lies.
     pub fn place(&self, id: &str) -> PathBuf {
         self.folder.join(id)

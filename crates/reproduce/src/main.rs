@@ -123,16 +123,15 @@ fn go(arguments: Arguments) -> anyhow::Result<bool> {
         }
         Command::List { tier } => {
             let (catalog, store) = open()?;
-            plan::list(&catalog, &store, &options(tier).folder(), tier).map(|()| true)
+            plan::list(&catalog, &store, &options(tier)).map(|()| true)
         }
         Command::Where { name, tier } => {
             let (catalog, store) = open()?;
-            plan::location(&catalog, &store, &options(tier).folder(), &name, tier).map(|()| true)
+            plan::location(&catalog, &store, &options(tier), &name).map(|()| true)
         }
         Command::Plan { name, tier } => {
             let (catalog, store) = open()?;
-            let folder = options(tier).folder();
-            plan::dry_run(&catalog, &store, &folder, &name, tier, arguments.seed).map(|()| true)
+            plan::dry_run(&catalog, &store, &options(tier), &name).map(|()| true)
         }
         Command::Verify { tier } => {
             let (catalog, store) = open()?;

@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::Context as _;
 use comfy_table::Cell;
 use manifest::Store;
-use record::{Device, InputHash, Key, Results, Tier};
+use record::{Device, InputHash, Key, Results};
 
 use crate::catalog::{Catalog, Experiment};
+use crate::run::Options;
 use crate::table;
 
 /// Whether the stored result of an experiment counts.
@@ -44,14 +45,13 @@ pub fn state(
     catalog: &Catalog,
     experiment: &Experiment,
     store: &Store,
-    results: &Results,
-    tier: Tier,
+    options: &Options,
 ) -> anyhow::Result<State> {
-    let key = match key(catalog, experiment, store, results, tier)? {
+    let key = match key(catalog, experiment, store, options)? {
         Ok(key) => key,
         Err(state) => return Ok(state),
     };
-    Ok(match results.key(&experiment.description.id) {
+    Ok(match options.folder().key(&experiment.description.id) {
         None => State::Stale(vec!["no whole result".to_owned()]),
         Some(stored) if stored == key => State::UpToDate,
         Some(stored) => State::Stale(key.changes_since(&stored)),
@@ -63,10 +63,9 @@ fn key(
     catalog: &Catalog,
     experiment: &Experiment,
     store: &Store,
-    results: &Results,
-    tier: Tier,
+    options: &Options,
 ) -> anyhow::Result<Result<Key, State>> {
-    let description = &experiment.description;
+    let (description, results) = (&experiment.description, options.folder());
     let mut inputs = Vec::new();
     for input in &description.inputs {
         let sha256 = match store.locate(&input.name) {
@@ -86,7 +85,7 @@ fn key(
         };
         needs.insert(id.clone(), record.result_hash()?);
     }
-    Ok(Ok(catalog.workspace.key(description, tier, inputs, needs, Device::Cpu)?))
+    Ok(Ok(catalog.workspace.key(description, options.tier, inputs, needs, Device::Cpu)?))
 }
 
 /// Seconds that a run is expected to take: those of the stored result where there is one, else the
@@ -100,14 +99,15 @@ pub fn expected_seconds(experiment: &Experiment, results: &Results) -> f64 {
 ///
 /// # Errors
 /// As [`Catalog::describe`] and [`state`].
-pub fn list(catalog: &Catalog, store: &Store, results: &Results, tier: Tier) -> anyhow::Result<()> {
-    let experiments = catalog.describe(&catalog.ids(), tier, 0)?;
+pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Result<()> {
+    let results = options.folder();
+    let experiments = catalog.describe(&catalog.ids(), options.tier, options.seed)?;
     let mut rows = Vec::new();
     for row in &catalog.index.output {
         let experiment = experiments
             .get(&row.experiment)
             .with_context(|| format!("paper/index.toml: no experiment {}", row.experiment))?;
-        let state = state(catalog, experiment, store, results, tier)?;
+        let state = state(catalog, experiment, store, options)?;
         let record = results.record(&row.experiment)?;
         let verdicts = record.map_or_else(String::new, |record| {
             let claims = record.result.claims.into_iter();
@@ -138,12 +138,12 @@ pub fn list(catalog: &Catalog, store: &Store, results: &Results, tier: Tier) -> 
 pub fn location(
     catalog: &Catalog,
     store: &Store,
-    results: &Results,
+    options: &Options,
     name: &str,
-    tier: Tier,
 ) -> anyhow::Result<()> {
+    let results = options.folder();
     let id = catalog.experiment_of(name)?;
-    let experiments = catalog.describe(std::slice::from_ref(&id), tier, 0)?;
+    let experiments = catalog.describe(std::slice::from_ref(&id), options.tier, options.seed)?;
     let experiment = &experiments[&id];
     let root = catalog.workspace.root();
     let near = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
@@ -185,22 +185,21 @@ pub fn location(
 pub fn dry_run(
     catalog: &Catalog,
     store: &Store,
-    results: &Results,
+    options: &Options,
     name: &str,
-    tier: Tier,
-    seed: u64,
 ) -> anyhow::Result<()> {
+    let (tier, results) = (options.tier, options.folder());
     let id = catalog.experiment_of(name)?;
-    let experiments = catalog.describe(std::slice::from_ref(&id), tier, seed)?;
+    let experiments = catalog.describe(std::slice::from_ref(&id), tier, options.seed)?;
     let mut total = 0.0;
     for step in crate::catalog::ordered(&experiments)? {
         let experiment = &experiments[&step];
-        let state = state(catalog, experiment, store, results, tier)?;
-        let seconds = expected_seconds(experiment, results);
+        let state = state(catalog, experiment, store, options)?;
+        let seconds = expected_seconds(experiment, &results);
         let cost = experiment.description.cost;
         let words = state.words();
         println!("{step} at {tier}: {words}");
-        if let Ok(key) = key(catalog, experiment, store, results, tier)? {
+        if let Ok(key) = key(catalog, experiment, store, options)? {
             println!("  key {}", key.hash()?);
         }
         println!(

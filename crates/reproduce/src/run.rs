@@ -69,7 +69,7 @@ pub fn run(
     for id in &order {
         let experiment = &experiments[id];
         clock.begin(id);
-        let status = match state(catalog, experiment, store, &results, options.tier)? {
+        let status = match state(catalog, experiment, store, options)? {
             State::UpToDate => Status::UpToDate,
             State::MissingData(name) => Status::SkippedData(name),
             State::Waiting(need) => Status::Waiting(need),

@@ -58,10 +58,11 @@ pub fn summary(
             Status::Waiting(need) => notes.push(format!("{id}: waiting for {need}")),
             Status::Done | Status::UpToDate => {}
         }
-        let Some(record) = results.record(id)? else { continue };
+        // What lies there after a failure is of an earlier run.
         if *status == Status::Failed {
             continue;
         }
+        let Some(record) = results.record(id)? else { continue };
         for skip in &record.result.skipped {
             notes.push(format!("{}: skipped: data, {}", skip.id, get(&skip.missing)));
         }
@@ -87,7 +88,7 @@ pub fn summary(
     for note in notes {
         println!("  {note}");
     }
-    println!("figures and records: {}", options.results.join(options.tier.word()).display());
+    println!("figures and records: {}", results.folder().display());
     Ok(())
 }
 
@@ -154,7 +155,7 @@ pub fn verify(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Re
     let mut ended = BTreeMap::new();
     let mut wrong = Vec::new();
     for (id, experiment) in &experiments {
-        let status = match state(catalog, experiment, store, &results, options.tier)? {
+        let status = match state(catalog, experiment, store, options)? {
             State::UpToDate => Status::UpToDate,
             State::MissingData(name) => Status::SkippedData(name),
             State::Waiting(need) => Status::Waiting(need),
@@ -191,8 +192,11 @@ pub fn verify(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Re
     for line in &wrong {
         println!("drift: {line}");
     }
-    if wrong.is_empty() {
-        println!("no drift from the reference");
+    match (options.tier, options.seed) {
+        _ if !wrong.is_empty() => {}
+        (Tier::Smoke, _) => println!("smoke has no reference to drift from"),
+        (_, 0) => println!("no drift from the reference"),
+        _ => println!("the reference has other seeds: drift was not looked for"),
     }
     Ok(wrong.is_empty())
 }
@@ -216,7 +220,7 @@ pub fn bless(
     };
     let results = options.folder();
     for (id, experiment) in &catalog.describe(&ids, options.tier, options.seed)? {
-        let state = state(catalog, experiment, store, &results, options.tier)?;
+        let state = state(catalog, experiment, store, options)?;
         let (State::UpToDate, Some(record)) = (&state, results.record(id)?) else {
             bail!("{id} is not up to date ({}); run it first", state.words());
         };
