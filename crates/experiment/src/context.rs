@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use manifest::Store;
 use record::InputHash;
 
@@ -32,7 +32,12 @@ impl<'a> Context<'a> {
         match self.inputs.get(name) {
             None => bail!("{name} is not among the declared inputs; add it to `inputs`"),
             Some(None) => Ok(None),
-            Some(Some(_)) => Ok(Some(self.store.read(name)?)),
+            Some(Some(expected)) => {
+                let content = self.store.read(name)?;
+                let got = manifest::sha256(&content);
+                ensure!(got == *expected, "{name} changed while the experiment ran; run it again");
+                Ok(Some(content))
+            }
         }
     }
 

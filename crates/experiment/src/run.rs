@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Parser;
@@ -180,10 +181,11 @@ fn key(
     arguments: &Arguments,
 ) -> anyhow::Result<Key> {
     let workspace = Workspace::load(root)?;
-    if let Some(source) = newer_source(&std::env::current_exe()?)? {
+    if let Some(source) = newer_source(&std::env::current_exe()?, &description.id, root)? {
         bail!(
-            "{} changed after this binary was built, so its result would be filed under code that \
-             did not make it; run `just run {}`, which builds first",
+            "{} changed after this binary was built, or lies outside this checkout, so the result would \
+             be filed under code that did not make it; run `just run {}`, which builds first, or touch \
+             the file if that does not help",
             source.display(),
             description.id
         );
@@ -198,9 +200,10 @@ fn key(
     Ok(workspace.key(description, arguments.tier, inputs, needs, arguments.device)?)
 }
 
-/// A source that was changed after the program was built from it. Cargo lists the sources of a program
-/// in a file beside it; a program that was moved away from there is taken as it is.
-fn newer_source(program: &Path) -> anyhow::Result<Option<PathBuf>> {
+/// A source that was changed after the program was built from it, or the experiment's own source if it
+/// lies in another checkout. Cargo lists the sources of a program in a file beside it; a program that
+/// was moved away from there is taken as it is.
+fn newer_source(program: &Path, id: &str, root: &Path) -> anyhow::Result<Option<PathBuf>> {
     let built = std::fs::metadata(program)?.modified()?;
     let Ok(list) = std::fs::read_to_string(program.with_extension("d")) else { return Ok(None) };
     let Some((_, sources)) = list.split_once(": ") else { return Ok(None) };
@@ -208,13 +211,31 @@ fn newer_source(program: &Path) -> anyhow::Result<Option<PathBuf>> {
     let sources = sources.replace("\\ ", "\n");
     let sources =
         sources.trim_end().split(' ').map(|source| PathBuf::from(source.replace('\n', " ")));
+    let own = PathBuf::from(format!("src/bin/{id}.rs"));
     for source in sources {
-        let changed = std::fs::metadata(&source).and_then(|file| file.modified());
-        if changed.is_ok_and(|changed| changed > built) {
+        let elsewhere = source.ends_with(&own) && !source.starts_with(root);
+        if elsewhere || changed(&source).is_ok_and(|changed| changed > built) {
             return Ok(Some(source));
         }
     }
     Ok(None)
+}
+
+/// When a file was last changed, in content or in name: a copy that keeps the time of the original is
+/// newer than it says.
+fn changed(path: &Path) -> std::io::Result<SystemTime> {
+    let file = std::fs::metadata(path)?;
+    let modified = file.modified()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let seconds = u64::try_from(file.ctime()).unwrap_or(0);
+        let nanoseconds = u32::try_from(file.ctime_nsec()).unwrap_or(0);
+        let renamed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
+        Ok(modified.max(renamed))
+    }
+    #[cfg(not(unix))]
+    Ok(modified)
 }
 
 fn threads(wanted: Option<usize>) -> anyhow::Result<usize> {
@@ -350,22 +371,31 @@ mod tests {
     }
 
     #[test]
-    fn a_program_older_than_a_source_that_cargo_lists_is_found_out() {
+    fn a_program_older_than_a_source_or_of_another_checkout_is_found_out() {
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        let hour = |hour: u64| std::time::UNIX_EPOCH + std::time::Duration::from_secs(3600 * hour);
-        for (name, changed) in [("program", 5), ("old.rs", 1), ("a space.rs", 1)] {
-            let file = std::fs::File::create(path(name)).unwrap();
-            file.set_modified(hour(changed)).unwrap();
-        }
-        assert_eq!(newer_source(&path("program")).unwrap(), None);
-        let spaced = path("a space.rs").display().to_string().replace(' ', "\\ ");
-        let list =
-            format!("{}: {} {spaced}\n", path("program").display(), path("old.rs").display());
-        std::fs::write(path("program.d"), list).unwrap();
-        assert_eq!(newer_source(&path("program")).unwrap(), None);
-        std::fs::File::open(path("a space.rs")).unwrap().set_modified(hour(6)).unwrap();
-        assert_eq!(newer_source(&path("program")).unwrap(), Some(path("a space.rs")));
+        let root = folder.path();
+        let (program, list) = (root.join("program"), root.join("program.d"));
+        let own = root.join("a space/src/bin/z01_x.rs");
+        std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+        std::fs::write(&own, "").unwrap();
+        let hour = Duration::from_secs(3600);
+        let program_of = |built: SystemTime| {
+            std::fs::File::create(&program).unwrap().set_modified(built).unwrap();
+        };
+        let newer = |root: &Path| newer_source(&program, "z01_x", root).unwrap();
+        program_of(SystemTime::UNIX_EPOCH + hour);
+        assert_eq!(newer(root), None, "no list, no verdict");
+        let escaped = own.display().to_string().replace(' ', "\\ ");
+        std::fs::write(&list, format!("{}: {escaped}\n", program.display())).unwrap();
+        assert_eq!(newer(root), Some(own.clone()));
+        program_of(changed(&own).unwrap() + hour);
+        assert_eq!(newer(root), None);
+        assert_eq!(newer(&root.join("elsewhere")), Some(own.clone()));
+        // A copy that keeps the time of its original.
+        let old = std::fs::File::open(&own).unwrap();
+        old.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        program_of(SystemTime::UNIX_EPOCH + hour);
+        assert_eq!(newer(root), cfg!(unix).then_some(own));
     }
 
     fn output(id: &str) -> Output {

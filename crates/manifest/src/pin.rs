@@ -31,8 +31,18 @@ pub(crate) fn get(cache: &Path, name: &str) -> Result<Option<String>, Error> {
 pub(crate) fn record(cache: &Path, name: &str, sha256: &str) -> Result<(), Error> {
     let mut pins = load(cache)?;
     pins.insert(name.to_owned(), sha256.to_owned());
+    store(cache, &pins)
+}
+
+pub(crate) fn forget(cache: &Path, name: &str) -> Result<(), Error> {
+    let mut pins = load(cache)?;
+    pins.remove(name);
+    store(cache, &pins)
+}
+
+fn store(cache: &Path, pins: &BTreeMap<String, String>) -> Result<(), Error> {
     let path = file(cache);
-    let text = toml::to_string(&pins)
+    let text = toml::to_string(pins)
         .map_err(|e| Error::Syntax { file: path.display().to_string(), problem: e.to_string() })?;
     verify::replace(&path, text.as_bytes()).map_err(Error::io("write", path))
 }

@@ -14,6 +14,7 @@ use crate::Error;
 use crate::decode::{cifar, gzip};
 use crate::fetch::Progress;
 use crate::manifest::{FileRow, Manifest, Packing, Program};
+use crate::pin;
 use crate::store::{self, Store};
 use crate::verify;
 
@@ -44,7 +45,13 @@ pub(crate) fn make(
     let mut from_archive = |batches: &[&str], indices: &[u32]| -> Result<Vec<u8>, Error> {
         store.fetch_row(manifest, archive, progress)?;
         let located = store.locate_row(manifest, archive)?;
-        select(&located.path, batches, indices)
+        select(&located.path, batches, indices).inspect_err(|_| {
+            // Without a known hash the archive may be anything that a server once sent: fetch it anew.
+            if archive.sha256.is_none() && store.is_cached(&located.path) {
+                std::fs::remove_file(&located.path).ok();
+                pin::forget(&store.cache, &store::full_name(manifest, archive)).ok();
+            }
+        })
     };
     let content = match row.path.as_str() {
         "train.bin.gz" => from_archive(&TRAIN_BATCHES, train)?,

@@ -157,7 +157,7 @@ impl Store {
         .collect()
     }
 
-    fn is_cached(&self, path: &Path) -> bool {
+    pub(crate) fn is_cached(&self, path: &Path) -> bool {
         self.cache.canonicalize().is_ok_and(|cache| path.starts_with(cache))
     }
 

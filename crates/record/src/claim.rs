@@ -10,9 +10,10 @@
 //! | [`Kind::Sign`] | the interval of the effect lies on the paper's side of zero | on the other side: `contradicted`; covers zero: `inconclusive` |
 //! | [`Kind::Shape`] | the statistic keeps its bound | the whole interval breaks it (or an exact value does): `contradicted`; else `inconclusive` |
 //!
-//! An estimate that misses the paper's value is judged by its effect, value − null, against the
+//! An estimate names its null. One that misses the paper's value is judged by its effect, value − null, against the
 //! paper's effect, paper − null: `same-direction` if the interval lies on the paper's side of the null,
-//! `contradicted` if it lies on the other, `inconclusive` if it covers the null.
+//! `contradicted` if it lies on the other or if the paper has no effect, `inconclusive` if it covers the
+//! null.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -303,7 +304,12 @@ impl Claim {
                     Verdict::Contradicted
                 } else {
                     let null = self.null.as_ref().map_or(0.0, |null| null.value);
-                    match side([low - null, high - null], direction(paper - null)) {
+                    let Some(paper_side) = direction(paper - null) else {
+                        // The paper says that there is no effect.
+                        let covers = low <= null && null <= high;
+                        return if covers { Verdict::Inconclusive } else { Verdict::Contradicted };
+                    };
+                    match side([low - null, high - null], paper_side) {
                         Verdict::Reproduced => Verdict::SameDirection,
                         other => other,
                     }
@@ -340,6 +346,9 @@ impl Claim {
             Kind::Value if self.paper_value.is_none() || self.tolerance.is_none() => {
                 return wrong("a value claim needs the paper's value and a tolerance");
             }
+            Kind::Value if self.ci.is_some() && self.null.is_none() => {
+                return wrong("an estimate names the null that its effect is measured against");
+            }
             Kind::Sign { .. } if self.null.is_none() => {
                 return wrong("a sign claim names its null");
             }
@@ -361,8 +370,12 @@ impl Claim {
     }
 }
 
-fn direction(effect: f64) -> Direction {
-    if effect < 0.0 { Direction::Below } else { Direction::Above }
+fn direction(effect: f64) -> Option<Direction> {
+    match effect {
+        _ if effect > 0.0 => Some(Direction::Above),
+        _ if effect < 0.0 => Some(Direction::Below),
+        _ => None,
+    }
 }
 
 fn side([low, high]: [f64; 2], paper: Direction) -> Verdict {
@@ -407,7 +420,8 @@ mod tests {
     fn a_value_within_its_tolerance_is_reproduced_to_the_edge() {
         assert_eq!(verdict(value(&Number::exact(10.5))), Verdict::Reproduced);
         assert_eq!(verdict(value(&Number::exact(10.500_001))), Verdict::Contradicted);
-        assert_eq!(verdict(value(&Number::estimate(11.0, [10.4, 12.0]))), Verdict::Reproduced);
+        let estimate = value(&Number::estimate(11.0, [10.4, 12.0])).null("chance", 0.0);
+        assert_eq!(verdict(estimate), Verdict::Reproduced);
         let relative =
             Claim { tolerance: Some(Tolerance::Relative(0.1)), ..value(&Number::exact(9.0)) };
         assert_eq!(verdict(relative), Verdict::Reproduced);
@@ -428,6 +442,18 @@ mod tests {
             |ci: [f64; 2]| value(&Number::estimate(ci[0].midpoint(ci[1]), ci)).null("chance", 20.0);
         assert_eq!(verdict(miss([12.0, 15.0])), Verdict::SameDirection);
         assert_eq!(verdict(miss([21.0, 25.0])), Verdict::Contradicted);
+    }
+
+    #[test]
+    fn a_paper_without_an_effect_is_contradicted_by_any() {
+        let tolerance = Tolerance::Absolute(0.5);
+        let claim = |ci: [f64; 2]| {
+            let measured = Number::estimate(ci[0].midpoint(ci[1]), ci);
+            let claim = Claim::about("t.none", "test", "nothing happens");
+            verdict(claim.equals(0.0, tolerance, &measured).null("before", 0.0))
+        };
+        assert_eq!(claim([4.0, 6.0]), Verdict::Contradicted);
+        assert_eq!(claim([0.1, 0.3]), Verdict::Reproduced);
     }
 
     #[test]
@@ -483,6 +509,8 @@ mod tests {
     fn a_claim_that_contradicts_itself_is_refused() {
         assert!(value(&Number::estimate(3.0, [4.0, 5.0])).judge(Tier::Laptop).is_err());
         assert!(value(&Number::exact(f64::NAN)).judge(Tier::Laptop).is_err());
+        let nameless = value(&Number::estimate(3.0, [2.0, 4.0])).judge(Tier::Laptop);
+        assert!(nameless.unwrap_err().to_string().contains("null"));
         assert!(value(&Number::estimate(3.0, [2.0, f64::INFINITY])).judge(Tier::Laptop).is_err());
         let single = Claim::about("t.order", "test", "alone").ordered(&[("a", Number::exact(1.0))]);
         assert!(single.judge(Tier::Laptop).is_err());

@@ -4,7 +4,7 @@
 //! included. Elsewhere each number may move by its `drift_tol`. What this run skipped for want of data
 //! is not drift, and neither are the code's and the config's hashes: they tell why a number moved.
 
-use crate::{Number, Record};
+use crate::{Claim, Number, Record};
 
 /// One difference from the reference.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,16 +44,23 @@ pub fn differences(reference: &Record, run: &Record) -> Vec<Difference> {
         differ(name, absent(), shown(is));
     }
 
+    for was in &reference.result.inputs {
+        // An input that is missing now shows in what is skipped.
+        if let Some(is) = run.result.inputs.iter().find(|is| is.name == was.name)
+            && is.sha256.is_some()
+            && is.sha256 != was.sha256
+        {
+            differ(&was.name, format!("{:?}", was.sha256), format!("{:?}", is.sha256));
+        }
+    }
+
     let (old, new) = (&reference.result.claims, &run.result.claims);
     for was in old {
-        let word = |verdict: Option<crate::Verdict>| {
-            verdict.map_or_else(|| "not judged".to_owned(), |verdict| verdict.word().to_owned())
-        };
         match new.iter().find(|is| is.id == was.id) {
-            Some(is) if is.verdict == was.verdict => {}
-            Some(is) => differ(&was.id, word(was.verdict), word(is.verdict)),
+            Some(is) if same_claim(was, is, exact) => {}
+            Some(is) => differ(&was.id, told(was), told(is)),
             None if skips => {}
-            None => differ(&was.id, word(was.verdict), absent()),
+            None => differ(&was.id, told(was), absent()),
         }
     }
     for is in new.iter().filter(|is| !old.iter().any(|was| was.id == is.id)) {
@@ -99,6 +106,23 @@ fn same(was: &Number, is: &Number, exact: bool) -> bool {
         && (was.n, &was.unit) == (is.n, &is.unit)
 }
 
+/// Off the reference's CPU class a measured value may move (the number behind it has the tolerance), and
+/// what was fixed before the run may not.
+fn same_claim(was: &Claim, is: &Claim, exact: bool) -> bool {
+    if exact {
+        return was == is;
+    }
+    let fixed = |claim: &Claim| (claim.paper_value, claim.tolerance, claim.text.clone());
+    was.verdict == is.verdict && fixed(was) == fixed(is)
+}
+
+fn told(claim: &Claim) -> String {
+    let verdict = claim.verdict.map_or("not judged", crate::Verdict::word);
+    let reach = claim.tolerance.map_or(String::new(), |tolerance| format!(", {tolerance:?}"));
+    let paper = claim.paper_value.map_or(String::new(), |value| format!(", paper {value}"));
+    format!("{verdict} at {}{paper}{reach}", claim.value)
+}
+
 fn shown(number: &Number) -> String {
     match number.ci() {
         Some([low, high]) => format!("{} [{low}, {high}]", number.value),
@@ -135,6 +159,26 @@ mod tests {
         assert_eq!(names(&reference, &run), ["two"], "without a tolerance none is given");
         reference.result.numbers.get_mut("two").unwrap().drift_tol = Some(1e-9);
         assert_eq!(names(&reference, &run), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_loosened_tolerance_or_another_value_behind_the_same_verdict_is_drift() {
+        let reference = record("a01_x");
+        for change in [
+            (|claim: &mut Claim| claim.tolerance = Some(crate::Tolerance::Absolute(9.0)))
+                as fn(&mut Claim),
+            |claim| claim.paper_value = Some(2.01),
+        ] {
+            for class in ["linux-x86_64-avx2", "macos-aarch64-baseline"] {
+                let mut run = record("a01_x");
+                run.run.cpu_class = class.to_owned();
+                change(&mut run.result.claims[0]);
+                assert_eq!(names(&reference, &run), ["x.two"], "{class}");
+            }
+        }
+        let mut run = record("a01_x");
+        run.result.claims[0].value = 2.02;
+        assert_eq!(names(&reference, &run), ["x.two"]);
     }
 
     #[test]

@@ -309,6 +309,11 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         }
         for entry in fs::read_dir(&current).map_err(Error::io("read", &current))? {
             let path = entry.map_err(Error::io("read", &current))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // What editors and file managers leave behind is no source.
+            if name.starts_with('.') || name.ends_with('~') {
+                continue;
+            }
             if path.is_dir() { folders.push(path) } else { files.push(path) }
         }
     }

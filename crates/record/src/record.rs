@@ -118,7 +118,11 @@ impl Record {
         for (name, number) in &self.result.numbers {
             number.check(name)?;
         }
-        for claim in &self.result.claims {
+        for (at, claim) in self.result.claims.iter().enumerate() {
+            if self.result.claims[..at].iter().any(|before| before.id == claim.id) {
+                let complaint = "its id stands twice in one record".to_owned();
+                return Err(Error::Claim { id: claim.id.clone(), complaint });
+            }
             let judged = claim.clone().judge(self.result.tier)?;
             if judged.verdict != claim.verdict {
                 let complaint = "its verdict does not follow from its value".to_owned();

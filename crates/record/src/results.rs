@@ -188,11 +188,9 @@ pub(crate) mod tests {
     pub(crate) fn record(id: &str) -> Record {
         let cost = Cost { minutes: 0.1, memory_mb: 20, disk_mb: 1 };
         let measured = Number::estimate(2.0, [1.5, 2.5]).n(3).unit("bits");
-        let claim = Claim::about("x.two", "by hand", "is 2").equals(
-            2.0,
-            Tolerance::Absolute(0.1),
-            &measured,
-        );
+        let claim = Claim::about("x.two", "by hand", "is 2")
+            .equals(2.0, Tolerance::Absolute(0.1), &measured)
+            .null("none", 0.0);
         Record {
             result: Outcome {
                 schema_version: SCHEMA_VERSION,

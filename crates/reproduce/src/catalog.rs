@@ -121,7 +121,7 @@ impl Catalog {
     }
 
     fn build(&self, ids: &[String]) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-        let mut command = Command::new("cargo");
+        let mut command = cargo();
         command.current_dir(self.workspace.root());
         command.args(["build", "--locked", "--message-format", "json-render-diagnostics"]);
         for id in ids {
@@ -147,6 +147,20 @@ impl Catalog {
         }
         Ok(programs)
     }
+}
+
+/// A call of cargo from inside a program that cargo may have started. What `cargo run` tells its program
+/// about the program's own package must not reach the inner call: build scripts would see it change,
+/// and everything built on them would be built again each time.
+pub fn cargo() -> Command {
+    let mut command = Command::new("cargo");
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 fn describe(program: &Path, tier: Tier, seed: u64) -> anyhow::Result<Description> {

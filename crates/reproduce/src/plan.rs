@@ -107,24 +107,24 @@ pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Resu
         let experiment = experiments
             .get(&row.experiment)
             .with_context(|| format!("paper/index.toml: no experiment {}", row.experiment))?;
-        let state = state(catalog, experiment, store, options)?;
-        let record = results.record(&row.experiment)?;
-        let verdicts = record.map_or_else(String::new, |record| {
+        let state = state(catalog, experiment, store, options);
+        let verdicts = |record: record::Record| {
             let claims = record.result.claims.into_iter();
             let claims = claims.filter(|claim| row.claims.contains(&claim.id));
-            let words = claims.filter_map(|claim| claim.verdict).map(record::Verdict::word);
-            table::counted(words)
-        });
+            table::counted(claims.filter_map(|claim| claim.verdict).map(record::Verdict::word))
+        };
+        let state = match state {
+            Ok(State::UpToDate) => results.record(&row.experiment)?.map_or(String::new(), verdicts),
+            Ok(other) => other.words(),
+            Err(error) => format!("{error:#}"),
+        };
         let cost = experiment.description.cost;
         rows.push(vec![
             Cell::new(&row.id),
             Cell::new(&row.shows),
             Cell::new(&row.experiment),
             Cell::new(format!("{} min, {} MB", cost.minutes, cost.memory_mb)),
-            Cell::new(match state {
-                State::UpToDate => verdicts,
-                other => other.words(),
-            }),
+            Cell::new(state),
         ]);
     }
     println!("{}", table::of(&["id", "shows", "experiment", "cost", "state or verdicts"], rows));

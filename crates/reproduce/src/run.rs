@@ -69,11 +69,17 @@ pub fn run(
     for id in &order {
         let experiment = &experiments[id];
         clock.begin(id);
-        let status = match state(catalog, experiment, store, options)? {
-            State::UpToDate => Status::UpToDate,
-            State::MissingData(name) => Status::SkippedData(name),
-            State::Waiting(need) => Status::Waiting(need),
-            State::Stale(why) => {
+        let mut needs = experiment.description.needs.iter();
+        let unmet = needs.find(|need| !matches!(ended[*need], Status::Done | Status::UpToDate));
+        let state = match unmet {
+            Some(need) => Ok(State::Waiting(need.clone())),
+            None => state(catalog, experiment, store, options),
+        };
+        let status = match state {
+            Ok(State::UpToDate) => Status::UpToDate,
+            Ok(State::MissingData(name)) => Status::SkippedData(name),
+            Ok(State::Waiting(need)) => Status::Waiting(need),
+            Ok(State::Stale(why)) => {
                 clock.say(&format!("{id} at {}: {}", options.tier, why.join(", ")));
                 match start(experiment, options, catalog.workspace.root(), &mut clock) {
                     Ok(()) => Status::Done,
@@ -82,6 +88,11 @@ pub fn run(
                         Status::Failed
                     }
                 }
+            }
+            // Bad data of one experiment, say: the others go on.
+            Err(error) => {
+                clock.say(&format!("{id}: {error:#}"));
+                Status::Failed
             }
         };
         clock.end(id, &status);
@@ -207,7 +218,7 @@ impl Clock {
             let left: f64 = self.left.iter().map(|(_, seconds)| seconds).sum();
             let rest = match self.left.len() {
                 0 => String::new(),
-                _ => format!(", at most {} left", table::duration(left)),
+                _ => format!(", about {} left", table::duration(left)),
             };
             self.say(&format!(
                 "{id}: done in {} ({} of {}{rest})",

@@ -32,6 +32,15 @@ pub fn new_experiment(root: &Path, id: &str, title: &str) -> anyhow::Result<()> 
     let package = root.join("experiments").join(folder);
     let source = package.join("src/bin").join(format!("{id}.rs"));
     ensure!(!source.exists(), "{} is there already", source.display());
+    let number = &id[..4];
+    let bin = package.join("src/bin");
+    let others = fs::read_dir(&bin).into_iter().flatten().flatten();
+    let mut names = others.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    if let Some(other) = names.find(|name| name.starts_with(number)) {
+        bail!("the number of {id} is taken by {other}; take the next one");
+    }
+    let unquoted = |c: char| c.is_control() || ['"', '\\', '{', '}'].contains(&c);
+    ensure!(!title.contains(unquoted), "the title may not hold quotes, backslashes or braces");
     let index = Index::load(root)?;
     let upper = letter.to_ascii_uppercase();
     let taken = |output: &str| index.output.iter().any(|row| row.id == output);

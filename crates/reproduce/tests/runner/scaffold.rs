@@ -1,5 +1,4 @@
 use std::fs;
-use std::process::Command;
 
 /// The recipe of CONTRIBUTING.md, followed in a workspace beside this one that shares its crates, its
 /// lock file and its build outputs.
@@ -24,10 +23,13 @@ fn a_new_experiment_builds_runs_and_is_judged() {
         .unwrap();
     let again = reproduce::scaffold::new_experiment(root, "b07_running_mean", "Again");
     assert!(again.is_err(), "an experiment was overwritten");
+    for (id, title) in [("b07_other", "Same number"), ("b08_quoted", "A \"title\"")] {
+        assert!(reproduce::scaffold::new_experiment(root, id, title).is_err(), "{id}");
+    }
 
     let metadata =
         cargo_metadata::MetadataCommand::new().current_dir(&here).no_deps().exec().unwrap();
-    let mut cargo = Command::new("cargo");
+    let mut cargo = reproduce::catalog::cargo();
     cargo.args(["run", "--quiet", "--offline", "--bin", "b07_running_mean", "--"]);
     cargo.args(["--tier", "laptop"]).current_dir(root);
     cargo.env("CARGO_TARGET_DIR", &metadata.target_directory);
