@@ -378,7 +378,7 @@ mod tests {
         let own = root.join("a space/src/bin/z01_x.rs");
         std::fs::create_dir_all(own.parent().unwrap()).unwrap();
         std::fs::write(&own, "").unwrap();
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         let program_of = |built: SystemTime| {
             std::fs::File::create(&program).unwrap().set_modified(built).unwrap();
         };
