@@ -47,7 +47,7 @@ data *name:
 
 # Write the skeleton of a new experiment, for instance: just new-experiment a07_query_key_norm "Title".
 new-experiment id title:
-    @{{ reproduce }} new-experiment {{ id }} "{{ title }}"
+    @{{ reproduce }} new-experiment {{ quote(id) }} {{ quote(title) }}
 
 # Execute every notebook and compare its outputs with the stored ones (--store: store them).
 notebooks *options: notebook-tools

@@ -69,6 +69,12 @@ pub fn new_experiment(root: &Path, id: &str, title: &str) -> anyhow::Result<()> 
         &id[..3]
     );
     fs::write(&path, rows + &row)?;
+    // A new package must stand in the lock file, since every later call of cargo is a locked one.
+    let mut lock = crate::catalog::cargo();
+    lock.args(["metadata", "--offline", "--format-version", "1"]).current_dir(root);
+    let locked = lock.output().context("cannot start cargo")?;
+    let complaint = String::from_utf8_lossy(&locked.stderr);
+    ensure!(locked.status.success(), "Cargo.lock could not be updated: {}", complaint.trim());
     println!("wrote {}\nwrote a row for {output} in {}", source.display(), path.display());
     println!("now run it: just run {} smoke", &id[..3]);
     Ok(())

@@ -30,7 +30,7 @@ fn a_new_experiment_builds_runs_and_is_judged() {
     let metadata =
         cargo_metadata::MetadataCommand::new().current_dir(&here).no_deps().exec().unwrap();
     let mut cargo = reproduce::catalog::cargo();
-    cargo.args(["run", "--quiet", "--offline", "--bin", "b07_running_mean", "--"]);
+    cargo.args(["run", "--quiet", "--offline", "--locked", "--bin", "b07_running_mean", "--"]);
     cargo.args(["--tier", "laptop"]).current_dir(root);
     cargo.env("CARGO_TARGET_DIR", &metadata.target_directory);
     super::succeed(cargo);
