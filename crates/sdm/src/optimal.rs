@@ -7,10 +7,12 @@
 
 mod capacity;
 mod critical_distance;
+mod one_read;
 mod signal;
 
 pub use capacity::{bit_z_score, capacity, capacity_approximation, capacity_optimal_fraction};
 pub use critical_distance::{critical_distance, published_critical_distance, step_distances};
+pub use one_read::OneRead;
 pub(crate) use signal::check_neurons;
 pub use signal::{
     peak_signal_to_noise, probability_of_a_neuron, signal_to_noise, snr_optimal_fraction,
