@@ -16,8 +16,8 @@ use crate::SdmError;
 ///   adds `b = E[I(D)·(1−2D/n)]` in the direction of the query's own bit, which holds right bits and wrong
 ///   bits alike.
 ///
-/// With B = (m−1)·b and σ² = I(d_v) + (m−1)·(E[I²+I] − b²), of the n−d_v bits that are right in the query
-/// the share Φ(−(I+B)/σ) is answered wrong, of the d_v wrong ones Φ(−(I−B)/σ).
+/// With B = (m−1)·b and `σ² = I(d_v) + (m−1)·(E[I²+I] − b²)`, of the `n−d_v` bits that are right in the query
+/// the share Φ(−(I+B)/σ) is answered wrong, of the `d_v` wrong ones Φ(−(I−B)/σ).
 #[derive(Clone, Debug)]
 pub struct OneRead {
     n: usize,
