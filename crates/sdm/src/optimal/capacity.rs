@@ -180,7 +180,10 @@ pub fn best_capacity(
         bounded.then(|| capacity_against(ln_neurons[0], ln_noise, z_score))
     };
     let n = space.dimension();
-    let mut best = space.radius_at_fraction(fraction)?.max((n / 2).div_ceil(2));
+    let mut best = space.radius_at_fraction(fraction)?;
+    while best < n && at(best).is_none() {
+        best += 1;
+    }
     let mut most = at(best).unwrap_or(0.0);
     for step in [usize::wrapping_add, usize::wrapping_sub] {
         let mut next = step(best, 1);

@@ -14,8 +14,9 @@ pub struct OptimalRadii {
     pub snr: usize,
     /// `p*` of [`snr_optimal_fraction`].
     pub snr_fraction: f64,
-    /// `d*_CD`: the smallest of the radii with the largest [`published_critical_distance`].
-    pub critical_distance: usize,
+    /// `d*_CD`: the smallest of the radii with the largest [`published_critical_distance`]; none in an
+    /// overloaded memory, where no radius lets a query at any distance converge.
+    pub critical_distance: Option<usize>,
     /// `d*_Mem`, the radius at `memory_fraction`.
     pub memory: usize,
     /// `p*` of [`capacity_optimal_fraction`].
@@ -40,7 +41,7 @@ pub struct OptimalRadii {
 /// // The memory of the paper's figures: n = 64, m = 1024, r = 2^64.
 /// let space = geometry::HammingSpace::new(64)?;
 /// let radii = sdm::optimal::optimal_radii(&space, 1024, libm::exp2(64.0), 0.5)?;
-/// assert_eq!([radii.snr, radii.memory, radii.critical_distance], [11, 5, 15]);
+/// assert_eq!((radii.snr, radii.memory, radii.critical_distance), (11, 5, Some(15)));
 /// # Ok::<(), sdm::SdmError>(())
 /// ```
 pub fn optimal_radii(
@@ -53,12 +54,12 @@ pub fn optimal_radii(
     let z = bit_z_score(pattern_probability, space.dimension())?;
     let memory_fraction = capacity_optimal_fraction(n_neurons, z)?.min(1.0);
     let ln_r = libm::log(n_neurons);
-    let (mut critical_distance, mut farthest) = (0, 0);
+    let (mut critical_distance, mut farthest) = (None, 0);
     for radius in 1..=space.dimension() / 2 {
         let steps = step_distances(&ln_expected_neurons(space, radius, ln_r), n_patterns);
         let reach = published_critical_distance(&steps);
         if reach > farthest {
-            (critical_distance, farthest) = (radius, reach);
+            (critical_distance, farthest) = (Some(radius), reach);
         }
     }
     Ok(OptimalRadii {
@@ -104,12 +105,20 @@ mod tests {
         let space = HammingSpace::new(1000).unwrap();
         for (m, snr, critical_distance) in [(10_000, 447, 448), (1000, 450, 451)] {
             let radii = optimal_radii(&space, m, 1e6, 0.5).unwrap();
-            assert_eq!((radii.snr, radii.critical_distance), (snr, critical_distance), "{m}");
+            assert_eq!((radii.snr, radii.critical_distance), (snr, Some(critical_distance)), "{m}");
             // p* is what is asked for; the ball of the radius holds a little more, that of the radius
             // below less.
             let held = |radius| space.fraction_at_radius(radius);
             assert!(held(snr - 1) < radii.snr_fraction && radii.snr_fraction <= held(snr));
         }
+    }
+
+    // 1e5 patterns exceed the capacity of 97,085: nothing converges.
+    #[test]
+    fn an_overloaded_memory_has_no_critical_distance() {
+        let space = HammingSpace::new(1000).unwrap();
+        let radii = optimal_radii(&space, 100_000, 1e6, 0.5).unwrap();
+        assert_eq!(radii.critical_distance, None);
     }
 
     #[test]

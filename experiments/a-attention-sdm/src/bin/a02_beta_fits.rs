@@ -124,12 +124,13 @@ impl Experiment for BetaFits {
         let neurons = libm::exp2(n as f64);
         let space = HammingSpace::new(n)?;
         let radii = optimal_radii(&space, config.n_patterns, neurons, config.pattern_probability)?;
+        let cd = radii.critical_distance.context("no query converges: too many patterns")?;
         let learned = context.read(LEARNED)?.map(|bytes| learned(config, &bytes)).transpose()?;
         context.step(1);
         Ok(Measured {
             fits,
             large_fits,
-            optima: [fit(n, radii.critical_distance)?, fit(n, radii.snr)?, fit(n, radii.memory)?],
+            optima: [fit(n, cd)?, fit(n, radii.snr)?, fit(n, radii.memory)?],
             learned,
         })
     }
