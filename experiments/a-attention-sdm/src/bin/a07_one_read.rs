@@ -19,8 +19,8 @@ use experiment::figures::{Axis, Color, Figure, Mark, Panel, Width};
 use experiment::{Claim, Context, Cost, Drawing, Experiment, Number, Numbers, Tier, Tolerance};
 use geometry::HammingSpace;
 use sdm::optimal::{
-    NoiseModel, critical_distance, ln_expected_neurons, signal_to_noise, step_distances,
-    step_distances_against,
+    NoiseModel, critical_distance, ln_expected_neurons, signal_to_noise, signal_to_noise_against,
+    step_distances, step_distances_against,
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,11 +49,11 @@ struct Memory {
     n_neurons: f64,
 }
 
-/// For every old distance 0..=n, the ratio and the new distance.
+/// For every old distance 0..=n, the ratio and the new distance, by Eq. (25) and with the exact noise.
 struct Read {
     d: usize,
-    ratios: Vec<Option<f64>>,
-    new: Vec<Option<f64>>,
+    ratios: [Vec<Option<f64>>; 2],
+    new: [Vec<Option<f64>>; 2],
 }
 
 struct Measured {
@@ -67,7 +67,7 @@ struct OneRead;
 impl Experiment for OneRead {
     const ID: &'static str = "a07_one_read";
     const TITLE: &'static str = "What one read does to a query";
-    const OUTPUTS: &'static [&'static str] = &["A-x22", "A-x23", "A-fig17a"];
+    const OUTPUTS: &'static [&'static str] = &["A-x22", "A-x23", "A-fig17a", "A-y14", "A-y15"];
     type Config = Config;
     type Measured = Measured;
 
@@ -107,11 +107,13 @@ impl Experiment for OneRead {
         let mut numbers = Numbers::new();
         for (memory, reads) in &measured.maps {
             for Read { d, ratios, new } in reads {
-                let id = format!("n{}.d{d:03}", memory.n);
-                let reach = Number::exact(strict(new)).unit("bits");
-                numbers.insert(format!("critical_distance.{id}"), reach);
-                let peak = Number::exact(ratios[0].unwrap_or(0.0));
-                numbers.insert(format!("ratio_at_0.{id}"), peak);
+                for (noise, name) in ["published", "exact"].into_iter().enumerate() {
+                    let id = format!("n{}.d{d:03}.{name}", memory.n);
+                    let reach = Number::exact(strict(&new[noise])).unit("bits");
+                    numbers.insert(format!("critical_distance.{id}"), reach);
+                    let peak = Number::exact(ratios[noise][0].unwrap_or(0.0));
+                    numbers.insert(format!("ratio_at_0.{id}"), peak);
+                }
             }
         }
         for ((model, _), new) in MODELS.iter().zip(&measured.models) {
@@ -124,9 +126,11 @@ impl Experiment for OneRead {
 
     fn drawings(config: &Config, measured: &Measured) -> Vec<Drawing> {
         vec![
-            ratios(&measured.maps).into(),
-            new_distances(&measured.maps).into(),
+            ratios("A-x22", 0, &measured.maps).into(),
+            new_distances("A-x23", 0, &measured.maps).into(),
             models(config, &measured.models).into(),
+            ratios("A-y14", 1, &measured.maps).into(),
+            new_distances("A-y15", 1, &measured.maps).into(),
         ]
     }
 
@@ -165,11 +169,29 @@ fn strict(new: &[Option<f64>]) -> f64 {
 }
 
 fn read(memory: Memory, d: usize) -> Result<Read> {
-    let space = HammingSpace::new(memory.n)?;
-    let ln_neurons = ln_expected_neurons(&space, d, libm::log(memory.n_neurons));
-    let background = ln_neurons[memory.n / 2];
-    let ratios = ln_neurons.iter().map(|ln| signal_to_noise(*ln, background, memory.n_patterns));
-    Ok(Read { d, ratios: ratios.collect(), new: step_distances(&ln_neurons, memory.n_patterns) })
+    let Memory { n, n_patterns, n_neurons } = memory;
+    let space = HammingSpace::new(n)?;
+    let ln_neurons = ln_expected_neurons(&space, d, libm::log(n_neurons));
+    let noise = NoiseModel::Exact.ln_second_moment(&space, &ln_neurons, n_neurons);
+    let published = |ln: &f64| signal_to_noise(*ln, ln_neurons[n / 2], n_patterns);
+    let exact = |ln: &f64| signal_to_noise_against(*ln, noise, n_patterns);
+    Ok(Read {
+        d,
+        ratios: [
+            ln_neurons.iter().map(published).collect(),
+            ln_neurons.iter().map(exact).collect(),
+        ],
+        new: [
+            step_distances(&ln_neurons, n_patterns),
+            step_distances_against(&ln_neurons, noise, n_patterns),
+        ],
+    })
+}
+
+/// The first of the two noises of [`Read`] is that of Eq. (25).
+fn with_noise(what: &str, noise: usize) -> String {
+    let name = if noise == 0 { "Eq. (25)" } else { "exact noise" };
+    format!("{what}, {name}")
 }
 
 fn title(memory: &Memory) -> String {
@@ -184,22 +206,24 @@ fn over_distances(values: &[Option<f64>], upto: usize) -> Mark {
     Mark::line(&x, &y).allow_gaps()
 }
 
-fn ratios(maps: &[(Memory, Vec<Read>)]) -> Figure {
-    let figure = Figure::new("A-x22", "Signal-to-noise ratio of a read")
+fn ratios(id: &str, noise: usize, maps: &[(Memory, Vec<Read>)]) -> Figure {
+    let figure = Figure::new(id, &with_noise("Signal-to-noise ratio of a read", noise))
         .caption(
-            "Eq. (25) against the distance of the query from the pattern. The dotted line is a signal as \
-             large as the noise.",
+            "Against the distance of the query from the pattern. The dotted line is a signal as large as \
+             the noise. Curves end where no neuron is shared.",
         )
         .width(Width::Page)
         .columns(2);
     maps.iter().fold(figure, |figure, (memory, reads)| {
-        let ratio = Axis::log10("signal-to-noise ratio").range(0.01, 1e7);
+        let most = if memory.n == 64 { 1e8 } else { 20.0 };
+        let ratio = Axis::log10("signal-to-noise ratio").range(0.01, most);
         let mut panel = Panel::new(Axis::linear("d_{v} (bits)"), ratio)
             .title(&title(memory))
+            .legend()
             .mark(Mark::hline(1.0).dotted().color(Color::Ink).series("signal = noise"));
         for (at, Read { d, ratios, .. }) in reads.iter().enumerate() {
-            let shown: Vec<_> = ratios.iter().map(|ratio| ratio.filter(|x| *x > 0.01)).collect();
-            let line = over_distances(&shown, memory.n / 2);
+            let shown = ratios[noise].iter().map(|ratio| ratio.filter(|x| *x > 0.01));
+            let line = over_distances(&shown.collect::<Vec<_>>(), memory.n / 2);
             let color = Color::sequential(at, reads.len());
             panel = panel.mark(line.color(color).label(&format!("d = {d}")));
         }
@@ -207,8 +231,8 @@ fn ratios(maps: &[(Memory, Vec<Read>)]) -> Figure {
     })
 }
 
-fn new_distances(maps: &[(Memory, Vec<Read>)]) -> Figure {
-    let figure = Figure::new("A-x23", "One read: new distance against old")
+fn new_distances(id: &str, noise: usize, maps: &[(Memory, Vec<Read>)]) -> Figure {
+    let figure = Figure::new(id, &with_noise("One read: new distance against old", noise))
         .caption(
             "The expected distance to the pattern after one read. Below the dotted diagonal a read comes \
              closer. Curves end where no neuron is read.",
@@ -217,15 +241,14 @@ fn new_distances(maps: &[(Memory, Vec<Read>)]) -> Figure {
         .columns(2);
     maps.iter().fold(figure, |figure, (memory, reads)| {
         let half = (memory.n / 2) as f64;
-        let mut panel = Panel::new(
-            Axis::linear("old distance, d_{v} (bits)"),
-            Axis::linear("new distance (bits)"),
-        )
-        .title(&title(memory))
-        .legend()
-        .mark(Mark::line(&[0.0, half], &[0.0, half]).dotted().color(Color::Ink).label("unchanged"));
+        let old = Axis::linear("old distance, d_{v} (bits)");
+        let diagonal = Mark::line(&[0.0, half], &[0.0, half]).dotted().color(Color::Ink);
+        let mut panel = Panel::new(old, Axis::linear("new distance (bits)"))
+            .title(&title(memory))
+            .legend()
+            .mark(diagonal.label("unchanged"));
         for (at, Read { d, new, .. }) in reads.iter().enumerate() {
-            let line = over_distances(new, memory.n / 2);
+            let line = over_distances(&new[noise], memory.n / 2);
             let color = Color::sequential(at, reads.len());
             panel = panel.mark(line.color(color).label(&format!("d = {d}")));
         }
