@@ -266,13 +266,13 @@ fn claims(measured: &Measured) -> Vec<Claim> {
     let routine = "the authors' routine, evaluated independently";
     let bits = |d: usize| Number::exact(d as f64).unit("bits");
     let mut claims = Vec::new();
-    let published: [(&str, &str, &str, &str, [Option<u32>; 3]); 4] = [
+    let published = [
         (
             "canonical",
             "n1000.m10000.r10e6",
             "n = 1000, r = 10^6, m = 10^4",
             table,
-            [Some(447), Some(448), None],
+            [Some(447_u32), Some(448), None],
         ),
         (
             "1000",

@@ -220,27 +220,27 @@ fn claims(measured: &Measured) -> Vec<Claim> {
     };
     let bits = |value: f64| Number::exact(value).unit("bits");
     let mut claims = Vec::new();
-    let lists: [(&str, &str, Option<&Curve>, usize, &[usize]); 3] = [
+    let lists = [
         (
             "64",
             "n = 64, r = 2^64, m = 1024, d = 9..23",
             of(64, 1024, Neurons::EveryAddress),
             9,
-            &[19, 21, 23, 25, 27, 29, 31, 30, 30, 28, 26, 24, 20, 12, 0],
+            vec![19_usize, 21, 23, 25, 27, 29, 31, 30, 30, 28, 26, 24, 20, 12, 0],
         ),
         (
             "64_finite",
             "n = 64, r = 10^6, m = 1024, d = 15..22",
             of(64, 1024, Neurons::Million),
             15,
-            &[4, 14, 18, 20, 22, 22, 18, 10],
+            vec![4, 14, 18, 20, 22, 22, 18, 10],
         ),
         (
             "1000",
             "n = 1000, r = 10^6, m = 10^3, d = 450..452",
             of(1000, 1000, Neurons::Million),
             450,
-            &[330, 332, 330],
+            vec![330, 332, 330],
         ),
     ];
     for (id, name, curve, first, published) in lists {
