@@ -119,7 +119,7 @@ pub fn capacity_optimal_fraction(n_neurons: f64, z_score: f64) -> Result<f64, Sd
     Ok(u / (scale * scale))
 }
 
-/// [`capacity`] with any second moment E[N²] of unrelated patterns in the place of I₀ + I₀².
+/// [`capacity`] with any second moment `E[N²]` of unrelated patterns in the place of I₀ + I₀².
 ///
 /// # Source
 ///

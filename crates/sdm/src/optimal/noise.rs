@@ -1,14 +1,14 @@
 //! What unrelated patterns add to the noise of a read, in three readings.
 //!
 //! A read sums, over the stored patterns, a bit ±1 times the number N of neurons that the pattern
-//! shares with the query. The bits of an unrelated pattern are coin tosses: it adds E[N²] to the
+//! shares with the query. The bits of an unrelated pattern are coin tosses: it adds `E[N²]` to the
 //! variance. N depends on two random things, the distance D ~ Bin(n, ½) of the pattern from the query,
 //! and the neurons: given D, N ~ Bin(r, I(D)/r).
 
 use geometry::HammingSpace;
 use stats::normal_cdf;
 
-/// The second moment E[N²] of the neurons that an unrelated pattern shares with the query.
+/// The second moment `E[N²]` of the neurons that an unrelated pattern shares with the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoiseModel {
     /// I₀ = I(⌊n/2⌋): each shared neuron adds a coin toss of its own.
@@ -24,7 +24,7 @@ pub enum NoiseModel {
 }
 
 impl NoiseModel {
-    /// ln E[N²]; `ln_neurons[d_v]` is `ln I(d_v)` over 0..=n as of
+    /// `ln E[N²]`; `ln_neurons[d_v]` is `ln I(d_v)` over 0..=n as of
     /// [`ln_expected_neurons`](super::ln_expected_neurons), and `n_neurons` is r. −∞ where no neuron is
     /// ever shared; NaN for a list of other length than n+1.
     ///
@@ -77,7 +77,7 @@ fn ln_sum(ln_terms: &[f64]) -> f64 {
 }
 
 /// [`signal_to_noise`](super::signal_to_noise) with any second moment of unrelated patterns:
-/// SNR = I/√(I + (m−1)·E[N²]). `None` where it is 0/0.
+/// `SNR = I/√(I + (m−1)·E[N²])`. `None` where it is 0/0.
 ///
 /// # Source
 ///

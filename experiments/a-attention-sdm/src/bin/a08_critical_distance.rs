@@ -6,8 +6,8 @@
 //! *Expected:* at n = 64, r = 2^64, m = 1024, d = 9..23 the distances 19, 21, …, 31 (d = 15), …, 0. *Visible:*
 //! with r = 2^n a rise as 2d+1 up to d = n/4, where balls n/2 apart begin to meet, since Eq. (25) knows no
 //! noise before; beyond it, for n > 64, a plateau at n on which the equation describes no memory. The
-//! exact noise removes both and leaves n = 64 with 19 bits instead of 31, at the same radius 15. With 10^6
-//! neurons the difference is small. *Run:* `just run a08`; seconds.
+//! exact noise removes both (at n = 3072 not the plateau) and leaves n = 64 with 19 bits instead of 31, at
+//! the same radius 15. With 10^6 neurons the difference is small from n = 784 on. *Run:* `just run a08`; seconds.
 //!
 //! *Departures:* m is not stated for the authors' curves; here it is 1024, and 10^4 once. A strict routine,
 //! for which a read without any neuron is no success, and the exact noise (`NoiseModel`) stand beside
