@@ -33,6 +33,19 @@ pub enum SdmError {
     /// The regression failed.
     #[error("the fit of β failed")]
     Fit(#[from] stats::StatsError),
+    /// The counters of a memory do not fit into this machine's memory.
+    #[error(
+        "{n_neurons} neurons with {n_value_bits} counters each do not fit into memory; use fewer"
+    )]
+    Memory {
+        /// The number of neurons.
+        n_neurons: usize,
+        /// Counters of a neuron.
+        n_value_bits: usize,
+    },
+    /// Sizes do not fit each other.
+    #[error(transparent)]
+    Kernel(#[from] kernels::KernelError),
     /// The geometry failed.
     #[error("the geometry of the address space failed")]
     Geometry(#[from] geometry::GeometryError),

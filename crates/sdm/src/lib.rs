@@ -8,19 +8,29 @@
 //! - [`fit_beta`], [`softmax_weights`], [`weights_from_ln_counts`]: that approximation;
 //! - [`optimal`]: the radius that is best for the signal-to-noise ratio, for capacity, and for the
 //!   critical distance;
-//! - [`PAPER_RADII`]: the radii that Paper A draws.
+//! - [`PAPER_RADII`]: the radii that Paper A draws;
+//! - [`separation`]: the weights of every memory, of attention and its sparse relatives, under one trait;
+//! - [`NeuronStore`]: the memory with real neurons;
+//! - [`BinaryMemory`], [`ContinuousMemory`], [`converge`]: reading, once and until it settles;
+//! - [`perturb`]: queries at a chosen distance.
 //!
 //! The sizes of the intersections come from the `geometry` crate.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
 pub mod optimal;
+pub mod perturb;
+pub mod separation;
 
 mod attention;
 mod beta_fit;
 mod error;
+mod memory;
 mod radii;
+mod store;
 
 pub use attention::{softmax_weights, weights_from_ln_counts};
 pub use beta_fit::{BetaFit, SlopeEstimator, fit_beta};
 pub use error::SdmError;
+pub use memory::{BinaryMemory, ContinuousMemory, Converged, Draws, Memory, States, converge};
 pub use radii::PAPER_RADII;
+pub use store::NeuronStore;

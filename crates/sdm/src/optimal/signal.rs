@@ -104,7 +104,7 @@ pub fn probability_of_a_neuron(fraction: f64, n_neurons: f64) -> f64 {
     -libm::expm1(n_neurons * libm::log1p(-fraction))
 }
 
-pub(super) fn check_neurons(n_neurons: f64) -> Result<(), SdmError> {
+pub(crate) fn check_neurons(n_neurons: f64) -> Result<(), SdmError> {
     if n_neurons > 0.0 && n_neurons.is_finite() {
         return Ok(());
     }

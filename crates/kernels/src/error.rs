@@ -1,0 +1,25 @@
+//! What can be wrong with an argument.
+
+use thiserror::Error;
+
+/// Sizes that do not fit each other.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// Two things that must have the same size differ.
+    #[error("{what}: expected {expected}, got {got}")]
+    Size {
+        /// What was compared.
+        what: &'static str,
+        /// The size that was needed.
+        expected: usize,
+        /// The size that came.
+        got: usize,
+    },
+}
+
+impl KernelError {
+    pub(crate) fn check(what: &'static str, expected: usize, got: usize) -> Result<(), Self> {
+        if expected == got { Ok(()) } else { Err(Self::Size { what, expected, got }) }
+    }
+}

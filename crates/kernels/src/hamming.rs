@@ -1,0 +1,318 @@
+//! Scans for the rows within a Hamming radius.
+
+#![expect(
+    clippy::inline_always,
+    reason = "a loop gets the instructions of its caller only where it is inlined there"
+)]
+
+use rayon::prelude::*;
+
+use crate::{BitMatrix, KernelError};
+
+/// Rows that one task scans: a block of 1000-bit rows fits the first-level cache, so many queries cost
+/// arithmetic, not memory. Fixed, so that results do not depend on the number of threads.
+pub const BLOCK_ROWS: usize = 256;
+
+/// The instructions that a scan uses, found out once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Baseline,
+}
+
+/// Counts differing bits with the widest instructions of this machine.
+///
+/// All levels are integer arithmetic and give the same result.
+#[derive(Clone, Copy, Debug)]
+pub struct Scanner {
+    level: Level,
+}
+
+impl Default for Scanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scanner {
+    /// The scanner for this machine.
+    pub fn new() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vpopcntdq")
+                && is_x86_feature_detected!("popcnt")
+            {
+                return Self { level: Level::Avx512 };
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt") {
+                return Self { level: Level::Avx2 };
+            }
+        }
+        Self { level: Level::Baseline }
+    }
+
+    /// Calls `visit` with the place and the distance of each of `rows` (packed like the query, one after
+    /// the other) that lies within `radius` of the query, in order.
+    ///
+    /// # Panics
+    /// If the query is empty.
+    #[inline]
+    pub fn within(
+        self,
+        rows: &[u64],
+        query: &[u64],
+        radius: u32,
+        mut visit: impl FnMut(usize, u32),
+    ) {
+        self.distances(rows, query, |row, distance| {
+            if distance <= radius {
+                visit(row, distance);
+            }
+        });
+    }
+
+    /// Calls `visit` with the place and the distance of each of `rows`, in order.
+    ///
+    /// # Panics
+    /// If the query is empty.
+    #[inline]
+    pub fn distances(self, rows: &[u64], query: &[u64], visit: impl FnMut(usize, u32)) {
+        assert!(!query.is_empty(), "a query has at least one word");
+        match self.level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => {
+                // SAFETY: this level is chosen only where the CPU has these features.
+                unsafe { distances_avx512(rows, query, visit) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => {
+                // SAFETY: this level is chosen only where the CPU has these features.
+                unsafe { distances_avx2(rows, query, visit) }
+            }
+            Level::Baseline => distances(rows, query, visit),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vpopcntdq,popcnt")]
+fn distances_avx512(rows: &[u64], query: &[u64], visit: impl FnMut(usize, u32)) {
+    distances(rows, query, visit);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,popcnt")]
+fn distances_avx2(rows: &[u64], query: &[u64], visit: impl FnMut(usize, u32)) {
+    distances(rows, query, visit);
+}
+
+/// One source for all levels: the compiler vectorizes the count of bits with what a caller enables. Widths
+/// that the papers use get loops of fixed length.
+#[inline(always)]
+fn distances(rows: &[u64], query: &[u64], visit: impl FnMut(usize, u32)) {
+    match query.len() {
+        1 => fixed::<1>(rows, query, visit),
+        2 => fixed::<2>(rows, query, visit),
+        4 => fixed::<4>(rows, query, visit),
+        13 => fixed::<13>(rows, query, visit),
+        16 => fixed::<16>(rows, query, visit),
+        words => {
+            rows.chunks_exact(words).map(|row| count(row, query)).enumerate().for_each(pass(visit));
+        }
+    }
+}
+
+#[inline(always)]
+fn fixed<const WORDS: usize>(rows: &[u64], query: &[u64], visit: impl FnMut(usize, u32)) {
+    let (rows, _) = rows.as_chunks::<WORDS>();
+    let Some((query, _)) = query.split_first_chunk::<WORDS>() else { return };
+    rows.iter().map(|row| count(row, query)).enumerate().for_each(pass(visit));
+}
+
+#[inline(always)]
+fn count(row: &[u64], query: &[u64]) -> u32 {
+    row.iter().zip(query).map(|(a, b)| (a ^ b).count_ones()).sum()
+}
+
+#[inline(always)]
+fn pass(mut visit: impl FnMut(usize, u32)) -> impl FnMut((usize, u32)) {
+    move |(row, distance)| visit(row, distance)
+}
+
+impl BitMatrix {
+    /// The Hamming distance of every row to a query.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] if the query has another number of words than a row.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rows = kernels::BitMatrix::from_fn(3, 70, |row, bit| bit < 30 * row);
+    /// assert_eq!(rows.distances(&[0, 0])?, [0, 30, 60]);
+    /// # Ok::<(), kernels::KernelError>(())
+    /// ```
+    pub fn distances(&self, query: &[u64]) -> Result<Vec<u32>, KernelError> {
+        KernelError::check("words of a query", self.words_per_row(), query.len())?;
+        let mut distances = vec![0; self.n_rows()];
+        if query.is_empty() {
+            return Ok(distances);
+        }
+        let scanner = Scanner::new();
+        let blocks = self.words().par_chunks(BLOCK_ROWS * query.len());
+        distances.par_chunks_mut(BLOCK_ROWS).zip(blocks).for_each(|(distances, rows)| {
+            scanner.distances(rows, query, |row, distance| distances[row] = distance);
+        });
+        Ok(distances)
+    }
+
+    /// The rows within a Hamming radius of one query, in order. Limited by the bandwidth of memory.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] if the query has another number of words than a row.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rows = kernels::BitMatrix::from_fn(3, 70, |row, bit| bit < 30 * row);
+    /// assert_eq!(rows.within(&[0, 0], 30)?, [0, 1]);
+    /// # Ok::<(), kernels::KernelError>(())
+    /// ```
+    pub fn within(&self, query: &[u64], radius: u32) -> Result<Vec<u32>, KernelError> {
+        KernelError::check("words of a query", self.words_per_row(), query.len())?;
+        if query.is_empty() {
+            return Ok((0..).take(self.n_rows()).collect());
+        }
+        // A few blocks a task: one is too little work to hand out.
+        let task_rows = 32 * BLOCK_ROWS;
+        let scanner = Scanner::new();
+        let tasks = self.words().par_chunks(task_rows * query.len()).enumerate();
+        let found: Vec<Vec<u32>> = tasks
+            .map(|(task, rows)| {
+                let mut found = Vec::new();
+                scanner.within(rows, query, radius, |row, _| {
+                    found.push(place(task * task_rows + row));
+                });
+                found
+            })
+            .collect();
+        Ok(found.concat())
+    }
+
+    /// For each query, the rows within a Hamming radius of it, in order. A block of rows is scanned for
+    /// all queries while it lies in the cache: limited by the rate at which bits are counted.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] if queries and rows have different widths.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rows = kernels::BitMatrix::from_fn(3, 70, |row, bit| bit < 30 * row);
+    /// assert_eq!(rows.within_each(&rows, 30)?, [vec![0, 1], vec![0, 1, 2], vec![1, 2]]);
+    /// # Ok::<(), kernels::KernelError>(())
+    /// ```
+    pub fn within_each(&self, queries: &Self, radius: u32) -> Result<Vec<Vec<u32>>, KernelError> {
+        KernelError::check("bits of a query", self.n_bits(), queries.n_bits())?;
+        let words = self.words_per_row();
+        if words == 0 {
+            let all: Vec<u32> = (0..).take(self.n_rows()).collect();
+            return Ok(vec![all; queries.n_rows()]);
+        }
+        let task_rows = 32 * BLOCK_ROWS;
+        let scanner = Scanner::new();
+        let tasks = self.words().par_chunks(task_rows * words).enumerate();
+        let found: Vec<Vec<Vec<u32>>> = tasks
+            .map(|(task, rows)| {
+                let mut found = vec![Vec::new(); queries.n_rows()];
+                for (block, rows) in rows.chunks(BLOCK_ROWS * words).enumerate() {
+                    let first = task * task_rows + block * BLOCK_ROWS;
+                    for (query, found) in found.iter_mut().enumerate() {
+                        scanner.within(rows, queries.row(query), radius, |row, _| {
+                            found.push(place(first + row));
+                        });
+                    }
+                }
+                found
+            })
+            .collect();
+        let of =
+            |query: usize| found.iter().flat_map(move |found| &found[query]).copied().collect();
+        Ok((0..queries.n_rows()).into_par_iter().map(of).collect())
+    }
+}
+
+/// The place of a row: no machine holds 2³² packed rows of a memory.
+#[expect(clippy::cast_possible_truncation, reason = "rows number less than 2^32")]
+fn place(row: usize) -> u32 {
+    row as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use seed::Seed;
+
+    /// Every level that this machine has.
+    fn scanners() -> Vec<Scanner> {
+        let best = Scanner::new();
+        let levels = [
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2,
+            Level::Baseline,
+        ];
+        let able = |level: &Level| best.level != Level::Baseline || *level == Level::Baseline;
+        let others = levels.into_iter().filter(able).map(|level| Scanner { level });
+        others.chain([best]).collect()
+    }
+
+    fn random(n_rows: usize, n_bits: usize, purpose: &str) -> BitMatrix {
+        BitMatrix::random(n_rows, n_bits, &mut Seed::new(2).stream("hamming", purpose))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn every_level_counts_what_a_plain_loop_counts(n_rows in 0_usize..600, n_bits in 1_usize..1100) {
+            let (rows, queries) = (random(n_rows, n_bits, "rows"), random(3, n_bits, "queries"));
+            for scanner in scanners() {
+                for query in 0..3 {
+                    let mut seen = Vec::new();
+                    scanner.distances(rows.words(), queries.row(query), |row, d| seen.push((row, d)));
+                    let differs = |row: usize| {
+                        let bits = (0..n_bits).filter(|bit| rows.bit(row, *bit) != queries.bit(query, *bit));
+                        (row, u32::try_from(bits.count()).unwrap())
+                    };
+                    prop_assert_eq!(seen, (0..n_rows).map(differs).collect::<Vec<_>>());
+                }
+            }
+        }
+
+        #[test]
+        fn scans_agree_with_distances(n_rows in 0_usize..20_000, n_bits in prop::sample::select(vec![1, 64, 100, 784, 1000])) {
+            let (rows, queries) = (random(n_rows, n_bits, "rows"), random(4, n_bits, "queries"));
+            let radius = u32::try_from(n_bits / 2).unwrap();
+            let each = rows.within_each(&queries, radius).unwrap();
+            for (query, found) in each.iter().enumerate() {
+                let distances = rows.distances(queries.row(query)).unwrap();
+                let plain: Vec<u32> = (0_u32..).zip(&distances).filter(|(_, d)| **d <= radius).map(|(row, _)| row).collect();
+                prop_assert_eq!(found, &plain);
+                prop_assert_eq!(rows.within(queries.row(query), radius).unwrap(), plain);
+            }
+        }
+    }
+
+    #[test]
+    fn widths_are_checked() {
+        let rows = random(5, 100, "rows");
+        assert!(rows.distances(&[0]).is_err());
+        assert!(rows.within(&[0; 3], 1).is_err());
+        assert!(rows.within_each(&random(5, 99, "queries"), 1).is_err());
+        assert_eq!(BitMatrix::zeros(2, 0).within(&[], 0).unwrap(), [0, 1]);
+    }
+}

@@ -1,0 +1,27 @@
+//! Hot paths: packed Hamming scans and ordered matrix products.
+//!
+//! - [`BitMatrix`]: rows of bits in 64-bit words, with scans for the rows within a Hamming radius of one
+//!   query or of many;
+//! - [`Matrix`] with [`product`] and [`product_transposed`]: 32-bit matrix products whose result does not
+//!   depend on the number of threads;
+//! - [`exp`]: an exponential that compilers can vectorize.
+//!
+//! The build targets the baseline CPU; a scan picks the widest instructions that the machine has when it
+//! runs. Scans are integer arithmetic, the same to the last bit everywhere. Products use fused
+//! multiply-adds where there are any, so their last bits depend on the CPU class, never on threads.
+//!
+//! This is the only crate with `unsafe` code: each use says why it is sound and is tested against a plain
+//! loop.
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
+
+mod bits;
+mod error;
+mod exponential;
+mod hamming;
+mod matrix;
+
+pub use bits::BitMatrix;
+pub use error::KernelError;
+pub use exponential::exp;
+pub use hamming::{BLOCK_ROWS, Scanner};
+pub use matrix::{Matrix, product, product_transposed};

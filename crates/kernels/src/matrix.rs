@@ -1,0 +1,282 @@
+//! Dense 32-bit matrices and their products.
+
+use gemm::{Parallelism, gemm};
+use rayon::prelude::*;
+
+use crate::KernelError;
+
+/// Rows that one task multiplies. Fixed, so that results do not depend on the number of threads.
+const TASK_ROWS: usize = 64;
+
+/// A dense matrix of 32-bit floats, row after row.
+///
+/// # Examples
+///
+/// ```
+/// use kernels::{Matrix, product, product_transposed};
+///
+/// let a = Matrix::from_rows(2, 2, vec![1.0, 2.0, 3.0, 4.0])?;
+/// let b = Matrix::from_rows(2, 2, vec![0.0, 1.0, 1.0, 0.0])?;
+/// assert_eq!(product(&a, &b)?.values(), [2.0, 1.0, 4.0, 3.0]);
+/// assert_eq!(product_transposed(&a, &a)?.values(), [5.0, 11.0, 11.0, 25.0]);
+/// # Ok::<(), kernels::KernelError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    n_rows: usize,
+    n_columns: usize,
+    values: Vec<f32>,
+}
+
+impl Matrix {
+    /// A matrix of zeros.
+    pub fn zeros(n_rows: usize, n_columns: usize) -> Self {
+        Self { n_rows, n_columns, values: vec![0.0; n_rows * n_columns] }
+    }
+
+    /// A matrix from its values, row after row.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] unless there are rows times columns values.
+    pub fn from_rows(
+        n_rows: usize,
+        n_columns: usize,
+        values: Vec<f32>,
+    ) -> Result<Self, KernelError> {
+        KernelError::check("values of a matrix", n_rows * n_columns, values.len())?;
+        Ok(Self { n_rows, n_columns, values })
+    }
+
+    /// The number of rows.
+    pub fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// The number of columns.
+    pub fn n_columns(&self) -> usize {
+        self.n_columns
+    }
+
+    /// All values, row after row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// All values, row after row, to be changed.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
+    /// One row.
+    ///
+    /// # Panics
+    /// Beyond the last row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.n_columns..(row + 1) * self.n_columns]
+    }
+
+    /// One row, to be changed.
+    ///
+    /// # Panics
+    /// Beyond the last row.
+    pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        &mut self.values[row * self.n_columns..(row + 1) * self.n_columns]
+    }
+
+    /// The rows in order.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        (0..self.n_rows).map(|row| self.row(row))
+    }
+
+    /// The rows at these places, in this order; a row may come more than once.
+    ///
+    /// # Panics
+    /// Beyond the last row.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let values = rows.iter().flat_map(|row| self.row(*row)).copied().collect();
+        Self { n_rows: rows.len(), n_columns: self.n_columns, values }
+    }
+
+    /// Replaces the rows at these places by those of another matrix.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] if the other matrix has another width or another number of rows.
+    ///
+    /// # Panics
+    /// Beyond the last row.
+    pub fn put(&mut self, rows: &[usize], from: &Self) -> Result<(), KernelError> {
+        KernelError::check("columns", self.n_columns, from.n_columns)?;
+        KernelError::check("rows", rows.len(), from.n_rows)?;
+        for (at, row) in rows.iter().enumerate() {
+            self.row_mut(*row).copy_from_slice(from.row(at));
+        }
+        Ok(())
+    }
+
+    /// Scales each row to length 1; a row of zeros stays.
+    pub fn normalize_rows(&mut self) {
+        let n_columns = self.n_columns.max(1);
+        self.values.par_chunks_mut(n_columns).for_each(|row| {
+            let square: f64 = row.iter().map(|value| f64::from(*value) * f64::from(*value)).sum();
+            if square > 0.0 {
+                let scale = 1.0 / square.sqrt();
+                for value in row {
+                    *value = narrowed(f64::from(*value) * scale);
+                }
+            }
+        });
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "rounded to 32 bits")]
+fn narrowed(value: f64) -> f32 {
+    value as f32
+}
+
+/// A·B.
+///
+/// # Shapes
+/// `a` `[m, k]`, `b` `[k, n]`; the result is `[m, n]`.
+///
+/// # Determinism
+/// The same bits for any number of threads; the last bits depend on the CPU class.
+///
+/// # Errors
+/// [`KernelError::Size`] if the inner sizes differ.
+pub fn product(a: &Matrix, b: &Matrix) -> Result<Matrix, KernelError> {
+    KernelError::check("rows of the right factor", a.n_columns, b.n_rows)?;
+    Ok(multiply(a, b, (b.n_rows, b.n_columns), (b.n_columns, 1)))
+}
+
+/// A·Bᵀ.
+///
+/// # Shapes
+/// `a` `[m, k]`, `b` `[n, k]`; the result is `[m, n]`.
+///
+/// # Determinism
+/// The same bits for any number of threads; the last bits depend on the CPU class.
+///
+/// # Errors
+/// [`KernelError::Size`] if the inner sizes differ.
+pub fn product_transposed(a: &Matrix, b: &Matrix) -> Result<Matrix, KernelError> {
+    KernelError::check("columns of the right factor", a.n_columns, b.n_columns)?;
+    Ok(multiply(a, b, (b.n_columns, b.n_rows), (1, b.n_columns)))
+}
+
+/// A times the right factor of this shape whose next row and next column are this far apart.
+fn multiply(
+    a: &Matrix,
+    b: &Matrix,
+    (k, n): (usize, usize),
+    (next_row, next_column): (usize, usize),
+) -> Matrix {
+    let mut result = Matrix::zeros(a.n_rows, n);
+    if n == 0 || k == 0 {
+        return result;
+    }
+    let tasks = result.values.par_chunks_mut(TASK_ROWS * n);
+    tasks.zip(a.values.par_chunks(TASK_ROWS * k)).for_each(|(result, a)| {
+        let m = result.len() / n;
+        #[expect(clippy::cast_possible_wrap, reason = "strides are below the size of a buffer")]
+        let stride = |step: usize| step as isize;
+        // SAFETY: `result` holds m·n values in rows of n and belongs to this task alone; `a` holds m·k
+        // values in rows of k; `b` holds k·n values (checked by the callers) that are reached as
+        // row·next_row + column·next_column. None of them is changed or freed during the call.
+        unsafe {
+            gemm(
+                m,
+                n,
+                k,
+                result.as_mut_ptr(),
+                1,
+                stride(n),
+                false,
+                a.as_ptr(),
+                1,
+                stride(k),
+                b.values.as_ptr(),
+                stride(next_column),
+                stride(next_row),
+                0.0_f32,
+                1.0_f32,
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
+    });
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn random(n_rows: usize, n_columns: usize, purpose: &str) -> Matrix {
+        let mut rng = seed::Seed::new(3).stream("matrix", purpose);
+        let values = (0..n_rows * n_columns).map(|_| narrowed(rng.normal())).collect();
+        Matrix::from_rows(n_rows, n_columns, values).unwrap()
+    }
+
+    fn oracle(a: &Matrix, b: impl Fn(usize, usize) -> f32, n: usize) -> Vec<f64> {
+        let entry = |row: usize, column: usize| -> f64 {
+            let terms = a.row(row).iter().enumerate();
+            terms.map(|(k, value)| f64::from(*value) * f64::from(b(k, column))).sum()
+        };
+        (0..a.n_rows())
+            .flat_map(|row| (0..n).map(move |column| (row, column)))
+            .map(|(r, c)| entry(r, c))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn products_agree_with_a_plain_loop(m in 1_usize..150, k in 1_usize..90, n in 1_usize..70) {
+            let (a, b, c) = (random(m, k, "a"), random(k, n, "b"), random(n, k, "c"));
+            let bound = 1e-5 * (k as f64).sqrt();
+            let plain = product(&a, &b).unwrap();
+            for (got, want) in plain.values().iter().zip(oracle(&a, |i, j| b.row(i)[j], n)) {
+                prop_assert!((f64::from(*got) - want).abs() < bound);
+            }
+            let transposed = product_transposed(&a, &c).unwrap();
+            for (got, want) in transposed.values().iter().zip(oracle(&a, |i, j| c.row(j)[i], n)) {
+                prop_assert!((f64::from(*got) - want).abs() < bound);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_bits_for_any_number_of_threads() {
+        let (a, b) = (random(333, 200, "a"), random(200, 177, "b"));
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| product(&a, &b).unwrap())
+        };
+        assert_eq!(with(1), with(2));
+        assert_eq!(with(1), with(4));
+    }
+
+    #[test]
+    fn shapes_are_checked() {
+        let (a, b) = (Matrix::zeros(2, 3), Matrix::zeros(2, 3));
+        assert!(product(&a, &b).is_err());
+        assert!(product_transposed(&a, &Matrix::zeros(2, 4)).is_err());
+        assert!(Matrix::from_rows(2, 2, vec![0.0; 3]).is_err());
+        assert_eq!(
+            product(&Matrix::zeros(2, 0), &Matrix::zeros(0, 3)).unwrap(),
+            Matrix::zeros(2, 3)
+        );
+        assert_eq!(product(&Matrix::zeros(0, 2), &Matrix::zeros(2, 3)).unwrap().n_rows(), 0);
+    }
+
+    #[test]
+    fn rows_become_unit_vectors_and_zeros_stay() {
+        let mut a = Matrix::from_rows(2, 2, vec![3.0, 4.0, 0.0, 0.0]).unwrap();
+        a.normalize_rows();
+        assert_eq!(a.values(), [0.6, 0.8, 0.0, 0.0]);
+    }
+}
