@@ -10,7 +10,8 @@
 //! *Run:* `just run a07`; seconds.
 //!
 //! *Departures:* beside the noise of Eq. (25) stand our reading of the book's, and the exact one, which
-//! averages over the distances of the other patterns where Eq. (25) takes every one at n/2.
+//! averages over the distances of the other patterns where Eq. (25) takes every one at n/2; and a memory
+//! whose patterns are stored at themselves (`OneRead`).
 
 use std::process::ExitCode;
 
@@ -19,8 +20,8 @@ use experiment::figures::{Axis, Color, Figure, Mark, Panel, Width};
 use experiment::{Claim, Context, Cost, Drawing, Experiment, Number, Numbers, Tier, Tolerance};
 use geometry::HammingSpace;
 use sdm::optimal::{
-    NoiseModel, critical_distance, ln_expected_neurons, signal_to_noise, signal_to_noise_against,
-    step_distances, step_distances_against,
+    NoiseModel, OneRead, critical_distance, ln_expected_neurons, signal_to_noise,
+    signal_to_noise_against, step_distances, step_distances_against,
 };
 use serde::{Deserialize, Serialize};
 
@@ -60,11 +61,13 @@ struct Measured {
     maps: Vec<(Memory, Vec<Read>)>,
     /// New distances of the canonical memory, in the order of [`MODELS`].
     models: [Vec<Option<f64>>; 3],
+    /// The same for patterns stored at themselves, with the exact noise and the pull of the query.
+    own_address: Vec<Option<f64>>,
 }
 
-struct OneRead;
+struct WhatOneReadDoes;
 
-impl Experiment for OneRead {
+impl Experiment for WhatOneReadDoes {
     const ID: &'static str = "a07_one_read";
     const TITLE: &'static str = "What one read does to a query";
     const OUTPUTS: &'static [&'static str] = &["A-x22", "A-x23", "A-fig17a", "A-y14", "A-y15"];
@@ -100,7 +103,9 @@ impl Experiment for OneRead {
             let ln_second_moment = model.ln_second_moment(&space, &ln_neurons, n_neurons);
             step_distances_against(&ln_neurons, ln_second_moment, n_patterns)
         });
-        Ok(Measured { maps: maps.collect::<Result<_>>()?, models })
+        let read = OneRead::new(&space, config.canonical_radius, n_neurons, n_patterns)?;
+        let own_address = read.autoassociative().into_iter().map(Some).collect();
+        Ok(Measured { maps: maps.collect::<Result<_>>()?, models, own_address })
     }
 
     fn numbers(config: &Config, measured: &Measured) -> Numbers {
@@ -121,6 +126,8 @@ impl Experiment for OneRead {
             let id = format!("critical_distance.canonical.d{}.{model}", config.canonical_radius);
             numbers.insert(id, Number::exact(strict(new)).unit("bits"));
         }
+        let id = format!("critical_distance.canonical.d{}.own_address", config.canonical_radius);
+        numbers.insert(id, Number::exact(strict(&measured.own_address)).unit("bits"));
         numbers
     }
 
@@ -128,7 +135,7 @@ impl Experiment for OneRead {
         vec![
             ratios("A-x22", 0, &measured.maps).into(),
             new_distances("A-x23", 0, &measured.maps).into(),
-            models(config, &measured.models).into(),
+            models(config, measured).into(),
             ratios("A-y14", 1, &measured.maps).into(),
             new_distances("A-y15", 1, &measured.maps).into(),
         ]
@@ -142,9 +149,12 @@ impl Experiment for OneRead {
         };
         let text = "critical distance 188 at n = 1000, r = 10^6, d = 451, m = 10^4";
         let note = format!(
-            "no reading of the noise gives 188: Eq. (25) {:.1}, exact {:.1}, the book's {:.1}; how that \
-             figure was made is not known to us",
-            published.value, exact.value, book.value
+            "no reading of the noise gives 188: Eq. (25) {:.1}, exact {:.1}, the book's {:.1}; nor does the exact \
+             one with patterns stored at themselves, {:.1}; how that figure was made is not known to us",
+            published.value,
+            exact.value,
+            book.value,
+            strict(&measured.own_address)
         );
         vec![
             about("a07.reach", text)
@@ -160,7 +170,7 @@ impl Experiment for OneRead {
 }
 
 fn main() -> ExitCode {
-    experiment::main::<OneRead>()
+    experiment::main::<WhatOneReadDoes>()
 }
 
 /// The critical distance in the strict sense; 0 if not even the pattern itself is stable.
@@ -256,14 +266,16 @@ fn new_distances(id: &str, noise: usize, maps: &[(Memory, Vec<Read>)]) -> Figure
     })
 }
 
-fn models(config: &Config, models: &[Vec<Option<f64>>]) -> Figure {
+fn models(config: &Config, measured: &Measured) -> Figure {
     let old = Axis::linear("old distance, d_{v} (bits)");
     let mut panel = Panel::new(old, Axis::linear("new distance (bits)"))
         .mark(
             Mark::line(&[0.0, 400.0], &[0.0, 400.0]).dotted().color(Color::Ink).label("unchanged"),
         )
         .mark(Mark::vline(PRINTED_REACH).dashed().color(Color::Gray).label("paper, 188"));
-    for (at, ((_, name), new)) in MODELS.iter().zip(models).enumerate() {
+    let curves = MODELS.iter().map(|(_, name)| *name).zip(&measured.models);
+    let curves = curves.chain([("exact, patterns at themselves", &measured.own_address)]);
+    for (at, (name, new)) in curves.enumerate() {
         let (color, reach) = (Color::nth(at), strict(new));
         let label = format!("{name}, {reach:.0}");
         panel = panel
@@ -273,7 +285,8 @@ fn models(config: &Config, models: &[Vec<Option<f64>>]) -> Figure {
     let title = format!("New distance against old, n = 1000, d = {}", config.canonical_radius);
     Figure::new("A-fig17a", &title)
         .caption(
-            "m = 10^4, r = 10^6, with three readings of the noise. Points and numbers are the critical \
+            "m = 10^4, r = 10^6, with three readings of the noise, and with patterns that are stored at \
+             themselves, whose reads are pulled toward the query. Points and numbers are the critical \
              distances.",
         )
         .panel(panel)
