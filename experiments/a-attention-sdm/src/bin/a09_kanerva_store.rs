@@ -25,7 +25,10 @@ use experiment::figures::{Axis, Cell, Color, Figure, Mark, Panel, Table, Width};
 use experiment::{Claim, Context, Cost, Drawing, Experiment, Number, Numbers, Tier, Tolerance};
 use geometry::HammingSpace;
 use kernels::BitMatrix;
-use sdm::optimal::{OneRead, critical_distance, step_distances};
+use sdm::optimal::{
+    NoiseModel, OneRead, critical_distance, ln_expected_neurons, step_distances,
+    step_distances_against,
+};
 use sdm::{Draws, Memory, NeuronStore, SdmError, States as _, converge, perturb};
 use seed::Seed;
 use serde::{Deserialize, Serialize};
@@ -72,8 +75,10 @@ struct Answers {
 
 struct Measured {
     stores: Vec<Answers>,
-    /// Maps over 0..=n: Eq. (25); one read of patterns stored at themselves, and of foreign values.
+    /// Maps over 0..=n: Eq. (25), the book's noise; one read of patterns stored at themselves, and of foreign
+    /// values.
     paper: Vec<f64>,
+    book: Vec<f64>,
     auto: Vec<f64>,
     hetero: Vec<f64>,
     /// Distance after one read, by distance of the query.
@@ -87,7 +92,7 @@ struct Measured {
 struct KanervaStore;
 
 impl Experiment for KanervaStore {
-    const ID: &'static str = "a07_kanerva_store";
+    const ID: &'static str = "a09_kanerva_store";
     const TITLE: &'static str = "Kanerva's memory of a million neurons, measured";
     const OUTPUTS: &'static [&'static str] = &["A-fig17a", "A-y40", "A-y41"];
     type Config = Config;
@@ -126,10 +131,12 @@ impl Experiment for KanervaStore {
     fn compute(config: &Config, context: &Context) -> Result<Measured> {
         let space = HammingSpace::new(config.n)?;
         let (r, m) = (config.n_neurons as f64, config.n_patterns as u64);
-        let ln_density = libm::log(r) - space.ln_points();
-        let counts = space.ln_intersections(config.radius);
-        let counts: Vec<f64> = counts.iter().map(|ln_count| ln_count + ln_density).collect();
-        let paper = step_distances(&counts, m).into_iter();
+        let counts = ln_expected_neurons(&space, config.radius, libm::log(r));
+        let book = NoiseModel::Book.ln_second_moment(&space, &counts, r);
+        // Where no neuron is read bits are coin tosses.
+        let map = |steps: Vec<Option<f64>>| -> Vec<f64> {
+            steps.into_iter().map(|step| step.unwrap_or(config.n as f64 / 2.0)).collect()
+        };
         let read = OneRead::new(&space, config.radius, r, m)?;
 
         let steps = config.seeds.len() * (1 + config.one_read.len() + config.settled.len());
@@ -160,7 +167,8 @@ impl Experiment for KanervaStore {
             half_found(&config.settled, &(0..config.settled.len()).map(share).collect::<Vec<_>>())
         })?;
         Ok(Measured {
-            paper: paper.map(|step| step.unwrap_or(config.n as f64 / 2.0)).collect(),
+            paper: map(step_distances(&counts, m)),
+            book: map(step_distances_against(&counts, book, m)),
             auto: read.autoassociative(),
             hetero: read.heteroassociative(),
             one_read: one_read.collect::<Result<_>>()?,
@@ -212,7 +220,7 @@ impl Experiment for KanervaStore {
         };
         vec![
             value(
-                "a07.critical_paper",
+                "a09.critical_paper",
                 "App. Fig. 17a, by a secondary source",
                 "the critical distance is 188",
                 188.0,
@@ -223,32 +231,32 @@ impl Experiment for KanervaStore {
                  found it is not known",
             ),
             value(
-                "a07.critical_store",
+                "a09.critical_store",
                 "a secondary source's real store",
                 "the critical distance of a real store is 204.3",
                 204.3,
                 0.05,
             ),
             within(
-                "a07.eq_25_own",
+                "a09.eq_25_own",
                 "Eq. (25) tells a read's answer within 10 bits, patterns stored at themselves",
                 &gap(0, &measured.paper),
             )
             .note("Eq. (25) lacks the pull of the query on its own answer"),
             within(
-                "a07.eq_25_foreign",
+                "a09.eq_25_foreign",
                 "Eq. (25) tells a read's answer within 10 bits, values foreign to their addresses",
                 &gap(1, &measured.paper),
             )
             .note("without the pull what is left is the spread of the patterns' distances"),
             within(
-                "a07.pull_own",
+                "a09.pull_own",
                 "with the pull and the spread a read's answer is told within 10 bits",
                 &gap(0, &measured.auto),
             )
             .note("a statement of this project, not of the paper"),
             within(
-                "a07.pull_foreign",
+                "a09.pull_foreign",
                 "with the spread alone the answer of foreign values is told within 10 bits",
                 &gap(1, &measured.hetero),
             )
@@ -375,12 +383,13 @@ fn half_found(distances: &[usize], shares: &[f64]) -> f64 {
 }
 
 /// Where each map of one read crosses the diagonal.
-fn crossings(measured: &Measured) -> [(&'static str, f64); 3] {
+fn crossings(measured: &Measured) -> [(&'static str, f64); 4] {
     let of = |map: &[f64]| {
         critical_distance(&map.iter().copied().map(Some).collect::<Vec<_>>()).unwrap_or(0.0)
     };
     [
         ("eq_25", of(&measured.paper)),
+        ("book", of(&measured.book)),
         ("one_read_own", of(&measured.auto)),
         ("one_read_foreign", of(&measured.hetero)),
     ]
@@ -408,6 +417,7 @@ fn figure_17a(config: &Config, measured: &Measured) -> Figure {
                 .series("no change"),
         )
         .mark(curve(&measured.paper).color(Color::Blue).dashed().label("Eq. (25)"))
+        .mark(curve(&measured.book).color(Color::Green).dashed().label("the book's noise"))
         .mark(curve(&measured.hetero).color(Color::Sky).label("with the spread"))
         .mark(curve(&measured.auto).color(Color::Vermilion).label("with spread and pull"))
         .mark(points(1).color(Color::Sky).label("store, foreign values"))
@@ -489,7 +499,7 @@ fn interpolated(map: &[f64], at: f64) -> f64 {
 }
 
 fn table(measured: &Measured) -> Table {
-    let [eq_25, own, foreign] = crossings(measured).map(|(_, value)| value);
+    let [eq_25, book, own, foreign] = crossings(measured).map(|(_, value)| value);
     let row = |table: Table, what: &str, value: f64, ci: Option<[f64; 2]>| {
         let end = |at: usize| ci.map_or(Cell::Missing, |ci| Cell::number(ci[at], 1));
         table.row(vec![Cell::text(what), Cell::number(value, 1), end(0), end(1)])
@@ -502,6 +512,7 @@ fn table(measured: &Measured) -> Table {
     table = row(table, "paper, App. Fig. 17a (by a secondary source)", 188.0, None);
     table = row(table, "a secondary source's real store", 204.3, None);
     table = row(table, "Eq. (25)", eq_25, None);
+    table = row(table, "one read, the book's noise (our reading)", book, None);
     table = row(table, "one read, with the spread of distances", foreign, None);
     table = row(table, "one read, with spread and pull", own, None);
     row(table, "this store, read until settled", measured.critical.value, measured.critical.ci())
