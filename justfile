@@ -72,9 +72,18 @@ check:
 bench *options:
     cargo bench --locked --bench '*' {{ options }}
 
+# Time ours beside the Python peers, in one interleaved run (10 GB of memory; installs NumPy and PyTorch).
+bench-peers *options: (peer-tools)
+    cargo bench --quiet --locked --package sdm --features peers --bench peers -- --python {{ absolute_path(tools) }}/peers/bin/python {{ options }}
+
 # Free the results of a tier; without one, say what there is to free.
 clean *tier:
     @{{ reproduce }} clean {{ tier }}
+
+[private]
+peer-tools:
+    @test -x {{ tools }}/peers/bin/python || python3 -m venv {{ tools }}/peers
+    @{{ tools }}/peers/bin/pip install --quiet --disable-pip-version-check --requirement crates/sdm/benches/requirements.txt
 
 [private]
 notebook-tools *what:

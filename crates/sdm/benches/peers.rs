@@ -1,0 +1,294 @@
+//! `just bench-peers`: the memory of a million neurons beside NumPy and PyTorch, in one interleaved run.
+//!
+//! Each round times ours and then each peer on the same command; the medians over the rounds are compared.
+//! Every answer's checksum must equal ours, so that what is timed is the same computation. The limits of
+//! the machine are measured in the same run. Writes results/bench/sdm.json.
+
+#![allow(clippy::print_stdout, reason = "a bench tells what it measured")]
+
+use std::hint::black_box;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use geometry::HammingSpace;
+use kernels::{BLOCK_ROWS, BitMatrix, Matrix, Scanner, product};
+use rayon::prelude::*;
+use sdm::NeuronStore;
+use seed::Seed;
+use serde_json::{Value, json};
+
+const N: usize = 1000;
+const RADIUS: usize = 451;
+const WRITES: usize = 64;
+const QUERIES: usize = 64;
+const ROUNDS: usize = 5;
+
+/// What is timed, how the peers are asked for it, and which limit of the machine it meets.
+const ROWS: [(&str, &str, Limit); 4] = [
+    ("write 64 patterns", "write", Limit::Popcount(WRITES)),
+    ("read one query", "read 1", Limit::Bandwidth),
+    ("read 64 queries at once", "read all", Limit::Popcount(QUERIES)),
+    ("all circle intersections, n = 1000, d = 451", "table", Limit::None),
+];
+const PEERS: [(&str, &str); 3] = [
+    ("numpy-packed", "64-bit words, bitwise_count, one array for each word"),
+    ("numpy-float", "addresses as ±1 in float32, matrix product, threshold"),
+    ("pytorch-float", "addresses as ±1 in float32, matrix product, threshold, on the CPU"),
+];
+
+#[derive(Clone, Copy)]
+enum Limit {
+    /// Reading all addresses once.
+    Bandwidth,
+    /// Counting the bits of all addresses for this many queries.
+    Popcount(usize),
+    None,
+}
+
+struct Peer {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    version: String,
+}
+
+impl Peer {
+    fn start(python: &Path, name: &str, folder: &Path) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers.py");
+        let mut child = Command::new(python)
+            .arg(script)
+            .arg(name)
+            .arg(folder)
+            .args([N.to_string(), RADIUS.to_string()])
+            // A forced choice of kernels would slow the peer.
+            .env_remove("OPENBLAS_CORETYPE")
+            .env_remove("OPENBLAS_L2_SIZE")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the peers' Python starts; `just bench-peers` installs it");
+        let input = child.stdin.take().expect("an input");
+        let output = BufReader::new(child.stdout.take().expect("an output"));
+        let mut peer = Self { child, input, output, version: String::new() };
+        peer.version = peer.line()["version"].as_str().expect("a version").to_owned();
+        peer
+    }
+
+    fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a peer answers");
+        serde_json::from_str(&line).expect("a peer answers in JSON; its error stands above")
+    }
+
+    fn ask(&mut self, command: &str) -> Value {
+        writeln!(self.input, "{command}").expect("a peer listens");
+        self.line()
+    }
+}
+
+/// The memory under test with its answers' checksums.
+struct Ours {
+    store: NeuronStore,
+    patterns: BitMatrix,
+    queries: BitMatrix,
+}
+
+impl Ours {
+    fn run(&mut self, command: &str) -> f64 {
+        match command {
+            "write" => {
+                self.store.write(&self.patterns, &self.patterns).expect("a write");
+                0.0
+            }
+            "read 1" => checksum(&self.store.sums(&self.queries.select(&[0])).expect("a read")),
+            "read all" => checksum(&self.store.sums(&self.queries).expect("a read")),
+            _ => {
+                let space = HammingSpace::new(N).expect("a space");
+                let counts = space.ln_intersections(black_box(RADIUS));
+                counts.into_iter().filter(|ln_count| ln_count.is_finite()).sum()
+            }
+        }
+    }
+}
+
+fn checksum(sums: &[i32]) -> f64 {
+    sums.iter().map(|sum| f64::from(sum.abs())).sum()
+}
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let python = PathBuf::from(
+        std::env::args()
+            .skip_while(|word| word != "--python")
+            .nth(1)
+            .expect("--python and the peers' interpreter; call `just bench-peers`"),
+    );
+    let n_neurons: usize = std::env::args()
+        .skip_while(|word| word != "--neurons")
+        .nth(1)
+        .map_or(1_000_000, |count| count.parse().expect("a number of neurons"));
+    let folder = tempfile::tempdir().expect("a folder for the data");
+    let mut rng = Seed::new(0).stream("bench-peers", "data");
+    let addresses = BitMatrix::random(n_neurons, N, &mut rng);
+    let patterns = BitMatrix::random(WRITES, N, &mut rng);
+    let queries =
+        sdm::perturb::flip_bits(&patterns, 100, &mut rng).select(&(0..QUERIES).collect::<Vec<_>>());
+    for (name, rows) in [("addresses", &addresses), ("patterns", &patterns), ("queries", &queries)]
+    {
+        let bytes: Vec<u8> = rows.words().iter().flat_map(|word| word.to_le_bytes()).collect();
+        std::fs::write(folder.path().join(format!("{name}.bin")), bytes).expect("data on disk");
+    }
+    let address_bytes = 8.0 * addresses.words().len() as f64;
+    let (bandwidth, popcount, gflops) = (bandwidth(), popcount(), gflops());
+    println!(
+        "memory {:.1} GB/s, bits counted {:.1} GB/s, float product {gflops:.0} GFLOP/s",
+        bandwidth / 1e9,
+        popcount / 1e9
+    );
+    let mut ours =
+        Ours { store: NeuronStore::new(addresses, N, RADIUS).expect("a store"), patterns, queries };
+    let mut peers: Vec<Peer> =
+        PEERS.iter().map(|(name, _)| Peer::start(&python, name, folder.path())).collect();
+
+    let mut rows = Vec::new();
+    for (what, command, limit) in ROWS {
+        let mut own = Vec::new();
+        let mut others = vec![Vec::new(); peers.len()];
+        let mut peaks = vec![0.0; peers.len()];
+        for _ in 0..if command == "table" { 3 } else { ROUNDS } {
+            let start = Instant::now();
+            let check = ours.run(command);
+            own.push(start.elapsed().as_secs_f64());
+            for (at, peer) in peers.iter_mut().enumerate() {
+                let answer = peer.ask(command);
+                others[at].push(answer["s"].as_f64().expect("seconds"));
+                peaks[at] = answer["peak_mb"].as_f64().expect("a peak");
+                let theirs = answer["check"].as_f64().expect("a checksum");
+                let near = (check - theirs).abs() <= 1e-9 * check.abs();
+                assert!(
+                    command == "write" || near,
+                    "{what}: ours {check}, {} {theirs}",
+                    PEERS[at].0
+                );
+            }
+        }
+        let ours_s = median(&mut own);
+        let best = others.iter_mut().map(|seconds| median(seconds)).fold(f64::INFINITY, f64::min);
+        let limit_s = match limit {
+            Limit::Bandwidth => Some(address_bytes / bandwidth),
+            Limit::Popcount(queries) => Some(address_bytes * queries as f64 / popcount),
+            Limit::None => None,
+        };
+        let share = limit_s.map(|limit| limit / ours_s);
+        println!(
+            "{what}: {:.4} s, best peer {best:.4} s ({:.1} times), share of the limit {share:.2?}",
+            ours_s,
+            best / ours_s
+        );
+        let peers: Vec<Value> = others
+            .iter_mut()
+            .enumerate()
+            .map(|(at, seconds)| {
+                json!({
+                    "name": PEERS[at].0, "version": peers[at].version, "configuration": PEERS[at].1,
+                    "s": median(seconds), "peak_mb": peaks[at],
+                })
+            })
+            .collect();
+        rows.push(json!({
+            "what": what, "ours_s": ours_s, "ours_peak_mb": peak_mb(), "peers": peers,
+            "ratio_best_peer": best / ours_s, "share_of_peak": share,
+        }));
+    }
+    for peer in &mut peers {
+        peer.child.kill().ok();
+        peer.child.wait().ok();
+    }
+    let result = json!({
+        "name": "sdm",
+        "about": format!(
+            "n = {N}, d = {RADIUS}, r = {n_neurons}; medians of {ROUNDS} interleaved rounds (3 for the table); equal \
+             answers checked; the share is of memory bandwidth for one query, of the rate of counting bits for many"
+        ),
+        "machine": {
+            "cpu": cpu(), "threads": rayon::current_num_threads(), "peak_gflops": gflops,
+            "memory_gb_s": bandwidth / 1e9, "popcount_gb_s": popcount / 1e9,
+        },
+        "rows": rows,
+    });
+    let target = root.join("results/bench");
+    std::fs::create_dir_all(&target).expect("results/bench");
+    let text = serde_json::to_string_pretty(&result).expect("JSON");
+    std::fs::write(target.join("sdm.json"), text + "\n").expect("results/bench/sdm.json");
+    println!("results/bench/sdm.json");
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The best of several measurements of a rate: a limit is what the machine can do.
+fn best(amount: f64, mut run: impl FnMut()) -> f64 {
+    let rates = (0..7).map(|_| {
+        let start = Instant::now();
+        run();
+        amount / start.elapsed().as_secs_f64()
+    });
+    rates.fold(0.0, f64::max)
+}
+
+/// Bytes a second that all threads read from memory.
+fn bandwidth() -> f64 {
+    let words = vec![1_u64; 64 << 20];
+    best(8.0 * words.len() as f64, || {
+        let sums = words.par_chunks(1 << 16).map(|chunk| chunk.iter().fold(0_u64, |a, b| a ^ b));
+        black_box(sums.reduce(|| 0, |a, b| a ^ b));
+    })
+}
+
+/// Bytes a second whose differing bits all threads count, from the first-level cache, with no limit on what
+/// is done with the counts.
+fn popcount() -> f64 {
+    let mut rng = Seed::new(0).stream("bench-peers", "popcount");
+    let block = BitMatrix::random(BLOCK_ROWS, N, &mut rng);
+    let query = BitMatrix::random(1, N, &mut rng);
+    let (scanner, repeats) = (Scanner::new(), 4000);
+    let threads = rayon::current_num_threads();
+    let bytes = 8.0 * block.words().len() as f64 * f64::from(repeats) * threads as f64;
+    best(bytes, || {
+        (0..threads).into_par_iter().for_each(|_| {
+            for _ in 0..repeats {
+                let mut sum = 0_u32;
+                scanner.distances(black_box(block.words()), query.row(0), |_, distance| {
+                    sum = sum.wrapping_add(distance);
+                });
+                black_box(sum);
+            }
+        });
+    })
+}
+
+/// Floating-point operations a second of a product of square matrices, in 10⁹.
+fn gflops() -> f64 {
+    let square = Matrix::zeros(1024, 1024);
+    best(2.0 * 1024_f64 * 1024.0 * 1024.0, || {
+        black_box(product(&square, &square).expect("a product"));
+    }) / 1e9
+}
+
+fn peak_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: f64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kilobytes / 1024.0)
+}
+
+fn cpu() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = info.lines().find_map(|line| line.strip_prefix("model name"));
+    line.and_then(|line| line.split_once(':'))
+        .map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
