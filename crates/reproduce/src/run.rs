@@ -48,6 +48,8 @@ pub enum Status {
     Waiting(String),
     /// It failed.
     Failed,
+    /// It was not run and its stored result does not count: only `verify` says so.
+    Stale,
 }
 
 /// Runs experiments and what they need, in the order of the dependencies, and tells how each ended.

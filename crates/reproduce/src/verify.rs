@@ -53,25 +53,28 @@ pub fn summary(catalog: &Catalog, options: &Options, ended: &BTreeMap<String, St
     let mut words = Vec::new();
     for (id, status) in ended {
         match status {
-            Status::Failed => notes.push(format!("{id}: failed, see above")),
-            Status::SkippedData(name) => notes.push(format!("{id}: skipped: data, {}", get(name))),
-            Status::Waiting(need) => notes.push(format!("{id}: waiting for {need}")),
+            Status::Failed => note(&mut notes, id, "failed, see above"),
+            Status::Stale => note(&mut notes, id, "not up to date, see below"),
+            Status::SkippedData(name) => {
+                note(&mut notes, id, &format!("skipped: data, {}", get(name)));
+            }
+            Status::Waiting(need) => note(&mut notes, id, &format!("waiting for {need}")),
             Status::Done | Status::UpToDate => {}
         }
-        // What lies there after a failure is of an earlier run.
-        if *status == Status::Failed {
+        // What lies there is of an earlier run.
+        if matches!(status, Status::Failed | Status::Stale) {
             continue;
         }
         let record = match results.record(id) {
             Ok(Some(record)) => record,
             Ok(None) => continue,
             Err(error) => {
-                notes.push(format!("{id}: {:#}", anyhow::Error::from(error)));
+                note(&mut notes, id, &format!("{:#}", anyhow::Error::from(error)));
                 continue;
             }
         };
         for skip in &record.result.skipped {
-            notes.push(format!("{}: skipped: data, {}", skip.id, get(&skip.missing)));
+            note(&mut notes, &skip.id, &format!("skipped: data, {}", get(&skip.missing)));
         }
         // A broken one is what `verify` complains of.
         let reference = reference(catalog.workspace.root(), options.tier, id).ok().flatten();
@@ -81,8 +84,8 @@ pub fn summary(catalog: &Catalog, options: &Options, ended: &BTreeMap<String, St
             });
             rows.push(row(claim, former));
             words.extend(claim.verdict.map(record::Verdict::word));
-            if let (Some(note), Some(_)) = (&claim.note, claim.verdict) {
-                notes.push(format!("{}: {note}", claim.id));
+            if let (Some(text), Some(_)) = (&claim.note, claim.verdict) {
+                note(&mut notes, &claim.id, text);
             }
         }
     }
@@ -93,14 +96,24 @@ pub fn summary(catalog: &Catalog, options: &Options, ended: &BTreeMap<String, St
         say!("{}", table::of(&header, rows));
         say!("{}", table::counted(words.into_iter()));
     }
-    let failed = ended.values().filter(|status| **status == Status::Failed).count();
-    if failed > 0 {
-        say!("{failed} of {} experiments failed or are stale", ended.len());
+    for (status, word) in [(Status::Failed, "failed"), (Status::Stale, "not up to date")] {
+        let n = ended.values().filter(|other| **other == status).count();
+        if n > 0 {
+            say!("{n} of {} experiments {word}", ended.len());
+        }
     }
-    for note in notes {
-        say!("  {note}");
+    for (about, text) in notes {
+        say!("  {about}: {text}");
     }
     say!("figures and records: {}", results.folder().display());
+}
+
+/// Adds a note, to the ids that have the same one if there are any.
+fn note(notes: &mut Vec<(String, String)>, id: &str, text: &str) {
+    match notes.iter_mut().find(|(_, other)| other == text) {
+        Some((ids, _)) => *ids += &format!(", {id}"),
+        None => notes.push((id.to_owned(), text.to_owned())),
+    }
 }
 
 fn rows_of(ended: &BTreeMap<String, Status>) -> usize {
@@ -177,7 +190,7 @@ pub fn verify(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Re
             Ok(State::Stale(why)) => {
                 let why = why.join(", ");
                 wrong.push(format!("{id}: {why}; run `just run {id} {}`", options.tier));
-                Status::Failed
+                Status::Stale
             }
             Err(error) => {
                 wrong.push(format!("{id}: {error:#}"));
@@ -260,4 +273,19 @@ pub fn bless(
         say!("stored {}", path.display());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_notes_are_told_once() {
+        let mut notes = Vec::new();
+        for (id, text) in [("a01.x", "n is 48"), ("a01.y", "see above"), ("a02.x", "n is 48")] {
+            note(&mut notes, id, text);
+        }
+        let told: Vec<_> = notes.iter().map(|(ids, text)| format!("{ids}: {text}")).collect();
+        assert_eq!(told, ["a01.x, a02.x: n is 48", "a01.y: see above"]);
+    }
 }
