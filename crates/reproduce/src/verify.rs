@@ -111,7 +111,7 @@ pub fn summary(catalog: &Catalog, options: &Options, ended: &BTreeMap<String, St
 /// Adds a note, to the ids that have the same one if there are any.
 fn note(notes: &mut Vec<(String, String)>, id: &str, text: &str) {
     match notes.iter_mut().find(|(_, other)| other == text) {
-        Some((ids, _)) => *ids += &format!(", {id}"),
+        Some((ids, _)) => ids.extend([", ", id]),
         None => notes.push((id.to_owned(), text.to_owned())),
     }
 }
