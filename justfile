@@ -37,9 +37,9 @@ plan id tier="laptop":
 verify tier="laptop":
     @{{ reproduce }} verify {{ tier }}
 
-# Store the results of a tier as the reference, all or of one experiment.
-bless tier="laptop" *id:
-    @{{ reproduce }} bless {{ tier }} {{ id }}
+# Store the results of a tier as the reference, all or of one experiment (--dirty: also from sources that are not committed).
+bless tier="laptop" *options:
+    @{{ reproduce }} bless {{ tier }} {{ options }}
 
 # Fetch and verify one data set, or all: the only recipe that downloads data.
 data *name:
@@ -55,7 +55,7 @@ notebooks *options: notebook-tools
 
 # Open the notebooks.
 jupyter: (notebook-tools "lab")
-    {{ tools }}/bin/jupyter lab notebooks
+    {{ quote(tools / "bin/jupyter") }} lab notebooks
 
 # Run all tests: unit, property, documentation, notebooks.
 test: && notebooks
@@ -87,4 +87,4 @@ peer-tools:
 
 [private]
 notebook-tools *what:
-    @sh notebooks/install.sh {{ tools }} {{ what }}
+    @sh notebooks/install.sh {{ quote(tools) }} {{ what }}

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 /// A figure or a table, as an experiment describes it.
 #[derive(Clone, Debug)]
 pub enum Drawing {
-    /// Drawn as SVG and PNG, with its data as CSV.
+    /// Drawn as SVG and PNG, with its caption as Markdown and its data as CSV.
     Figure(figures::Figure),
     /// Written as Markdown and CSV.
     Table(figures::Table),

@@ -74,7 +74,7 @@ fn run<E: Experiment>(arguments: &Arguments) -> anyhow::Result<()> {
     let mut draft = results.begin(E::ID, || {
         tracing::warn!("another run of {} is in progress; waiting for it to end", E::ID);
     })?;
-    if results.key(E::ID).as_ref() == Some(&key) {
+    if results.key(E::ID).is_ok_and(|stored| stored == key) {
         return say(&format!("{} is up to date", results.place(E::ID).display()));
     }
     let watch = Stopwatch::start();
@@ -111,7 +111,7 @@ fn run<E: Experiment>(arguments: &Arguments) -> anyhow::Result<()> {
         tables,
         skipped,
     };
-    let run = watch.finish(&root, arguments.device, threads, description.cost);
+    let run = watch.finish(&root, &key, threads, description.cost);
     let record = Record { result, run };
     let place = draft.publish(&record, &key)?;
     if !arguments.progress {
@@ -180,7 +180,7 @@ fn key(
     results: &Results,
     arguments: &Arguments,
 ) -> anyhow::Result<Key> {
-    let workspace = Workspace::load(root)?;
+    let workspace = Workspace::load(root, std::env::vars_os())?;
     if let Some(source) = newer_source(&std::env::current_exe()?, &description.id, root)? {
         bail!(
             "{} changed after this binary was built, or lies outside this checkout, so the result would \
@@ -270,17 +270,30 @@ fn draw<E: Experiment>(
         };
         match &drawing {
             Drawing::Figure(figure) => {
+                let caption = figure.caption_text();
+                ensure!(
+                    !caption.trim().is_empty(),
+                    "figure {id} has no caption; say what it shows with `Figure::caption`"
+                );
+                let words = words_beside::<E>(id, title, caption, config_hash);
+                draft.write(&format!("{id}.md"), words.as_bytes())?;
                 draft.write(&format!("{id}.svg"), figure.svg(&stamp)?.as_bytes())?;
                 draft.write(&format!("{id}.png"), &figure.png(&stamp)?)?;
                 figures.push(output);
             }
             Drawing::Table(table) => {
-                draft.write(&format!("{id}.md"), table.markdown()?.as_bytes())?;
+                let words = words_beside::<E>(id, title, table.markdown()?.trim_end(), config_hash);
+                draft.write(&format!("{id}.md"), words.as_bytes())?;
                 tables.push(output);
             }
         }
     }
     Ok((figures, tables))
+}
+
+/// What stands as Markdown beside a picture, and around a table: its title, what it says, where it is from.
+fn words_beside<E: Experiment>(id: &str, title: &str, text: &str, config_hash: &str) -> String {
+    format!("**{id}: {title}**\n\n{text}\n\nExperiment {}, config {config_hash}.\n", E::ID)
 }
 
 /// Every declared output is drawn or skipped, once.
@@ -396,6 +409,62 @@ mod tests {
         old.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         program_of(SystemTime::UNIX_EPOCH + hour);
         assert_eq!(newer(root), cfg!(unix).then_some(own));
+    }
+
+    /// An experiment of one figure with an empty caption.
+    struct Captionless;
+
+    impl Experiment for Captionless {
+        const ID: &'static str = "z02_captionless";
+        const TITLE: &'static str = "No caption";
+        const OUTPUTS: &'static [&'static str] = &["Z-x03"];
+        type Config = Config;
+        /// The caption.
+        type Measured = &'static str;
+
+        fn config(_: Tier) -> Config {
+            Config { rate: 0.5, seeds: Vec::new() }
+        }
+
+        fn cost(_: Tier) -> Cost {
+            Cost { minutes: 0.0, memory_mb: 1, disk_mb: 1 }
+        }
+
+        fn compute(_: &Config, _: &Context) -> anyhow::Result<&'static str> {
+            Ok("")
+        }
+
+        fn numbers(_: &Config, _: &&'static str) -> Numbers {
+            Numbers::new()
+        }
+
+        fn drawings(_: &Config, caption: &&'static str) -> Vec<Drawing> {
+            use figures::{Axis, Figure, Mark, Panel};
+            let panel = Panel::new(Axis::linear("x"), Axis::linear("y"));
+            let panel = panel.mark(Mark::line(&[0.0, 1.0], &[1.0, 0.0]));
+            vec![Figure::new("Z-x03", "A line").caption(caption).panel(panel).into()]
+        }
+
+        fn claims(_: &Config, _: &&'static str) -> Vec<Claim> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn the_caption_stands_beside_the_figure_and_may_not_be_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = Results::new(folder.path(), Tier::Smoke, 0);
+        let mut draft = results.begin(Captionless::ID, || {}).unwrap();
+        let config = Captionless::config(Tier::Smoke);
+        let hash = canonical::hash("the config", &config).unwrap();
+        let error = draw::<Captionless>(&config, &"", &hash, &mut draft).unwrap_err().to_string();
+        assert!(error.contains("Z-x03 has no caption"), "{error}");
+        draw::<Captionless>(&config, &"It falls.", &hash, &mut draft).unwrap();
+        let beside = results.folder().join(".draft-z02_captionless/Z-x03.md");
+        let words = std::fs::read_to_string(beside).unwrap();
+        for part in ["Z-x03: A line", "It falls.", "z02_captionless", &hash] {
+            assert!(words.contains(part), "{words}");
+        }
     }
 
     fn output(id: &str) -> Output {

@@ -57,6 +57,16 @@ pub enum Error {
         /// What to do, in words; contains the command where it can help.
         remedy: String,
     },
+    /// The folder of data that the environment names is not there.
+    #[error(
+        "ENGRAM_DATA_MIRROR names {}, which is no folder (a relative name starts at the root of the \
+         project): correct it, or unset it to do without a mirror",
+        path.display()
+    )]
+    NoMirror {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file differs from its manifest row; it is never used.
     #[error("{} does not match its manifest and is not used: expected {expected}, got {got}; {remedy}", path.display())]
     Mismatch {

@@ -55,7 +55,11 @@ pub enum Outcome {
         sha256: String,
     },
     /// It was made by the manifest's recipe and matches its row.
-    Made,
+    Made {
+        /// Name and SHA-256 of the file it was made from, if that was downloaded now and no hash was
+        /// known: a warning, as for [`Outcome::Pinned`].
+        pinned: Option<(String, String)>,
+    },
 }
 
 /// What became of each file of a data set.
@@ -76,8 +80,9 @@ impl Store {
     /// Gets every file of a data set that is not there yet: downloads official files, makes
     /// derived ones. One file's failure does not keep the others from being fetched.
     ///
-    /// A download goes to `<path>.part`, goes on where an earlier one stopped, may not be longer
-    /// than the row allows, and takes its final name only once its content matches the row.
+    /// A download goes to `<path>.part`, goes on where an earlier one stopped if the row knows the
+    /// hash of the whole, may not be longer than the row allows, and takes its final name only once
+    /// its content matches the row.
     ///
     /// # Errors
     ///
@@ -112,7 +117,8 @@ impl Store {
         match &row.origin {
             Origin::Url(url) => self.download(manifest, row, url, &name, progress),
             Origin::Recipe | Origin::NoUrl(_) => {
-                recipe::make(self, manifest, row, progress).map(|()| Outcome::Made)
+                let pinned = recipe::make(self, manifest, row, progress)?;
+                Ok(Outcome::Made { pinned })
             }
         }
     }
@@ -157,7 +163,10 @@ impl Store {
         while let Err(error) = transfer.run(&client) {
             match error {
                 Error::Network { .. } if attempt < self.timeouts.attempts => attempt += 1,
-                _ => return Err(error),
+                _ => {
+                    transfer.discard_if_empty()?;
+                    return Err(error);
+                }
             }
         }
         let content = verify::hash_content(&part, row).and_then(|content| {
@@ -206,7 +215,11 @@ struct Transfer<'a> {
 impl Transfer<'_> {
     /// Asks for what is missing and appends it; `Ok` means that the server sent all it promised.
     fn run(&mut self, client: &ureq::Agent) -> Result<(), Error> {
-        let have = self.file.metadata().map_err(Error::io("read", self.part))?.len();
+        if self.row.sha256.is_none() {
+            // Nothing would tell if the server's file had changed since the first half came.
+            self.restart()?;
+        }
+        let have = self.length()?;
         if self.row.packing == Packing::None && self.row.size == Size::Exact(have) {
             return Ok(());
         }
@@ -290,6 +303,15 @@ impl Transfer<'_> {
     fn restart(&mut self) -> Result<(), Error> {
         self.file.set_len(0).map_err(Error::io("write", self.part))?;
         self.file.rewind().map_err(Error::io("write", self.part))
+    }
+
+    fn length(&self) -> Result<u64, Error> {
+        Ok(self.file.metadata().map_err(Error::io("read", self.part))?.len())
+    }
+
+    fn discard_if_empty(&mut self) -> Result<(), Error> {
+        let is_there_and_empty = self.part.exists() && self.length()? == 0;
+        if is_there_and_empty { self.discard() } else { Ok(()) }
     }
 
     fn discard(&mut self) -> Result<(), Error> {

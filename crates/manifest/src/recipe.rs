@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 
 use crate::Error;
 use crate::decode::{cifar, gzip};
-use crate::fetch::Progress;
+use crate::fetch::{Outcome, Progress};
 use crate::manifest::{FileRow, Manifest, Packing, Program};
 use crate::pin;
 use crate::store::{self, Store};
@@ -28,13 +28,14 @@ const BATCH_RECORDS: usize = 10_000;
 /// The longest batch accepted: 10,000 records with generous room for labels and file names.
 const MAX_BATCH_BYTES: u64 = 64 << 20;
 
-/// Makes one derived file and puts it in the cache, once it matches its row.
+/// Makes one derived file and puts it in the cache, once it matches its row. Returns name and hash of the
+/// file it was made from if the hash was not known before.
 pub(crate) fn make(
     store: &Store,
     manifest: &Manifest,
     row: &FileRow,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<(), Error> {
+) -> Result<Option<(String, String)>, Error> {
     let name = store::full_name(manifest, row);
     let not_made = |reason: &str| Error::NotFetchable { name, reason: reason.to_owned() };
     let Some(Program::Cifar10Subset { archive, train, test }) =
@@ -42,8 +43,11 @@ pub(crate) fn make(
     else {
         return Err(not_made("the manifest names no program for it"));
     };
+    let mut pinned = None;
     let mut from_archive = |batches: &[&str], indices: &[u32]| -> Result<Vec<u8>, Error> {
-        store.fetch_row(manifest, archive, progress)?;
+        if let Outcome::Pinned { sha256 } = store.fetch_row(manifest, archive, progress)? {
+            pinned = Some((store::full_name(manifest, archive), sha256));
+        }
         let located = store.locate_row(manifest, archive)?;
         select(&located.path, batches, indices).inspect_err(|_| {
             // Without a known hash the archive may be anything that a server once sent: fetch it anew.
@@ -72,7 +76,8 @@ pub(crate) fn make(
             encoder.finish().map_err(Error::io("pack", &target))?
         }
     };
-    verify::replace(&target, &packed).map_err(write)
+    verify::replace(&target, &packed).map_err(write)?;
+    Ok(pinned)
 }
 
 /// `{"train": [0, 1], "test": [0]}`, as Python's json module writes it.
@@ -196,6 +201,44 @@ mod tests {
             tar.append_data(&mut header, name, bytes.as_slice()).unwrap();
         }
         tar.into_inner().unwrap().finish().unwrap();
+    }
+
+    /// A subset of one record whose archive comes from a server of the test's own.
+    #[test]
+    fn a_first_download_of_the_archive_is_told() {
+        use std::io::{BufRead as _, BufReader};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar.gz");
+        archive(&path, &[("cifar-10-batches-py/data_batch_1", python_batch(&[(6, [1, 2, 3])]))]);
+        let packed = std::fs::read(&path).unwrap();
+        let record = select(&path, &TRAIN_BATCHES, &[0]).unwrap();
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/a", server.local_addr().unwrap());
+        let expected = verify::sha256(&packed);
+        std::thread::spawn(move || {
+            let (mut stream, _) = server.accept().unwrap();
+            let head = BufReader::new(stream.try_clone().unwrap()).lines();
+            head.map_while(Result::ok).find(String::is_empty);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", packed.len());
+            stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&packed)).unwrap();
+        });
+        let manifests = folder.path().join("manifests");
+        std::fs::create_dir(&manifests).unwrap();
+        let manifest = format!(
+            "name = \"set\"\ntitle = \"t\"\nserves = [\"a\"]\nkind = \"derived\"\nlicense = \"MIT\"\n\
+             redistribution = \"free\"\ncredit = \"c\"\norigin = \"o\"\n\
+             [recipe]\ntext = \"r\"\n[recipe.cifar10_subset]\ntrain = \"0\"\ntest = \"0\"\n\
+             [recipe.cifar10_subset.archive]\npath = \"a.tar.gz\"\nmax_bytes = 100000\n\
+             sha256_unknown = \"not published\"\nurl = \"{url}\"\n\
+             [[file]]\npath = \"train.bin.gz\"\npacking = \"gzip\"\nbytes = {}\nsha256 = \"{}\"\n",
+            record.len(),
+            verify::sha256(&record)
+        );
+        std::fs::write(manifests.join("set.toml"), manifest).unwrap();
+        let store = Store::new(&manifests, folder.path().join("cache"), None).unwrap();
+        let report = store.fetch("set", &mut |_| {}).unwrap();
+        let pinned = Some(("set/a.tar.gz".to_owned(), expected));
+        assert_eq!(report.files[0].1.as_ref().unwrap(), &Outcome::Made { pinned });
     }
 
     #[test]

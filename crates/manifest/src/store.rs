@@ -80,13 +80,15 @@ impl Store {
     /// The store of a workspace: `data-manifests/` below its root, the mirror that
     /// `ENGRAM_DATA_MIRROR` names, and the cache folder that `ENGRAM_DATA_CACHE` names, else
     /// `engram/data` below `XDG_CACHE_HOME` or `~/.cache`, else `results/data` below the root.
+    /// Relative names of both start at the root, wherever the program was called.
     ///
     /// # Errors
     ///
-    /// Those of [`Manifest::load_all`].
+    /// Those of [`Manifest::load_all`], and [`Error::NoMirror`].
     pub fn from_env(workspace_root: &Path) -> Result<Self, Error> {
         let cache = cache_folder(workspace_root, variable);
-        Self::new(&workspace_root.join("data-manifests"), cache, variable("ENGRAM_DATA_MIRROR"))
+        let mirror = mirror_folder(workspace_root, variable)?;
+        Self::new(&workspace_root.join("data-manifests"), cache, mirror)
     }
 
     /// The same store with other network time limits.
@@ -226,8 +228,22 @@ fn cache_folder(workspace_root: &Path, variable: impl Fn(&str) -> Option<PathBuf
             .or_else(|| variable("HOME").map(|home| home.join(".cache")))
     };
     variable("ENGRAM_DATA_CACHE")
+        .map(|cache| workspace_root.join(cache))
         .or_else(|| base().map(|base| base.join("engram").join("data")))
         .unwrap_or_else(|| workspace_root.join("results").join("data"))
+}
+
+/// The folder that the variable for the mirror names. One that is not there is a slip, not a mirror
+/// without files.
+fn mirror_folder(
+    workspace_root: &Path,
+    variable: impl Fn(&str) -> Option<PathBuf>,
+) -> Result<Option<PathBuf>, Error> {
+    let named = variable("ENGRAM_DATA_MIRROR").map(|mirror| workspace_root.join(mirror));
+    match named {
+        Some(path) if !path.is_dir() => Err(Error::NoMirror { path }),
+        named => Ok(named),
+    }
 }
 
 /// A variable of the environment, where it is set and not empty.
@@ -311,6 +327,20 @@ mod tests {
         let relative = [("XDG_CACHE_HOME", "x"), ("HOME", "/h")];
         assert_eq!(folder(&relative), Path::new("/h/.cache/engram/data"));
         assert_eq!(folder(&[]), Path::new("/w/results/data"));
+    }
+
+    #[test]
+    fn a_mirror_is_a_folder_named_from_the_root() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("data")).unwrap();
+        let mirror = |name: Option<&str>| {
+            mirror_folder(root.path(), |_| name.map(PathBuf::from)).map_err(|e| e.to_string())
+        };
+        assert_eq!(mirror(None), Ok(None));
+        assert_eq!(mirror(Some("data")), Ok(Some(root.path().join("data"))));
+        let error = mirror(Some("dta")).unwrap_err();
+        let path = root.path().join("dta").display().to_string();
+        assert!(error.contains(&path) && error.contains("ENGRAM_DATA_MIRROR"), "{error}");
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn a_server_that_answers_with_another_range_is_not_believed() {
     assert!(fetch(&store).is_err());
     let error = fetch(&store).unwrap_err().to_string();
     assert!(error.contains("another range"), "{error}");
-    assert_eq!(part(folder.path()), Some(Vec::new()));
+    assert_eq!(part(folder.path()), None, "an empty partial file was left");
 }
 
 #[test]
@@ -175,6 +175,7 @@ fn a_missing_page_is_named_with_its_status() {
     let error = fetch(&store).unwrap_err();
     assert!(matches!(error, Error::Status { status: 404, .. }), "{error}");
     assert!(error.to_string().contains(&server.url));
+    assert_eq!(part(folder.path()), None, "an empty partial file was left");
 }
 
 #[test]
@@ -279,6 +280,19 @@ fn a_first_download_of_unknown_hash_is_pinned() {
     std::fs::write(folder.path().join("cache/set/f.bin"), b"other").unwrap();
     let error = store.locate("set/f.bin").unwrap_err().to_string();
     assert!(error.contains(&sha256(CONTENT)), "{error}");
+}
+
+/// Two halves of different files would be pinned as one.
+#[test]
+fn a_download_of_unknown_hash_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server_that_breaks_off(true);
+    let row =
+        format!("max_bytes = 100\nsha256_unknown = \"not published\"\nurl = \"{}\"", server.url);
+    let store = store(folder.path(), "f.bin", &row, None);
+    assert!(fetch(&store).is_err());
+    assert_eq!(fetch(&store).unwrap(), Outcome::Pinned { sha256: sha256(CONTENT) });
+    assert_eq!(range(&server.requests.lock().unwrap()[1]), None);
 }
 
 #[test]

@@ -266,6 +266,13 @@ impl Claim {
         self
     }
 
+    /// Keeps the claim comparable while its precondition holds: a published value is comparable in the
+    /// published setting only. Stands last, since what it says takes the place of another note.
+    #[must_use]
+    pub fn when(self, holds: bool, otherwise: &str) -> Self {
+        if holds { self } else { self.not_comparable(otherwise) }
+    }
+
     /// Marks the claim as not comparable, and says why.
     #[must_use]
     pub fn not_comparable(mut self, why: &str) -> Self {
@@ -503,6 +510,15 @@ mod tests {
         let claim = value(&Number::exact(10.0));
         assert_eq!(claim.clone().judge(Tier::Smoke).unwrap().verdict, None);
         assert_eq!(verdict(claim.not_comparable("smaller model")), Verdict::NotComparable);
+    }
+
+    #[test]
+    fn outside_its_setting_a_claim_is_not_comparable_and_says_why() {
+        let claim = value(&Number::exact(99.0));
+        assert_eq!(verdict(claim.clone().when(true, "n is 32")), Verdict::Contradicted);
+        let outside = claim.when(false, "n is 32").judge(Tier::Laptop).unwrap();
+        assert_eq!(outside.verdict, Some(Verdict::NotComparable));
+        assert_eq!(outside.note.as_deref(), Some("n is 32"));
     }
 
     #[test]

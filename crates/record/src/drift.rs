@@ -2,19 +2,32 @@
 //!
 //! On the reference's CPU class and device a result must equal the reference exactly, data hashes
 //! included. Elsewhere each number may move by its `drift_tol`. What this run skipped for want of data
-//! is not drift, and neither are the code's and the config's hashes: they tell why a number moved.
+//! is not drift, and neither is the code's hash: it tells why a number moved. Under another config the
+//! fields that differ are the one difference, since the numbers are not meant to agree.
 
-use crate::{Claim, Number, Record};
+use std::fmt;
+
+use crate::{Claim, Number, Record, canonical};
 
 /// One difference from the reference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// The number, claim, figure or table.
     pub name: String,
-    /// What the reference holds.
+    /// What the reference holds; empty where `run` tells both.
     pub reference: String,
     /// What this run holds.
     pub run: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.reference.is_empty() {
+            f.write_str(&self.run)
+        } else {
+            write!(f, "reference {}, this run {}", self.reference, self.run)
+        }
+    }
 }
 
 /// Every difference between a run and its reference; empty: no drift.
@@ -28,8 +41,11 @@ pub fn differences(reference: &Record, run: &Record) -> Vec<Difference> {
     };
     let absent = || "absent".to_owned();
 
-    if reference.result.config != run.result.config {
-        differ("config", reference.result.config.to_string(), run.result.config.to_string());
+    let fields = canonical::differing_fields(&reference.result.config, &run.result.config);
+    if !fields.is_empty() {
+        // Whatever else differs follows from it.
+        differ("config", String::new(), fields.join(", "));
+        return found;
     }
     let (old, new) = (&reference.result.numbers, &run.result.numbers);
     for (name, was) in old {
@@ -150,6 +166,16 @@ mod tests {
     }
 
     #[test]
+    fn under_another_config_its_fields_are_the_one_difference() {
+        let (reference, mut run) = (record("a01_x"), record("a01_x"));
+        run.result.config = serde_json::json!({"k": 2});
+        run.result.numbers.clear();
+        let found = differences(&reference, &run);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].name.as_str(), &*found[0].to_string()), ("config", "k: 1 → 2"));
+    }
+
+    #[test]
     fn the_last_bit_counts_on_one_cpu_class_and_the_tolerance_on_another() {
         let (mut reference, mut run) = (record("a01_x"), record("a01_x"));
         let two = run.result.numbers.get_mut("two").unwrap();
@@ -187,7 +213,7 @@ mod tests {
         let output = Output {
             id: "A-x01".to_owned(),
             title: "A figure".to_owned(),
-            data_sha256: crate::canonical::sha256(b"x"),
+            data_sha256: canonical::sha256(b"x"),
         };
         reference.result.figures.push(output);
         assert_eq!(names(&reference, &run), ["A-x01"]);

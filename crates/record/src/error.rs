@@ -16,6 +16,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A stored result is not whole, so that it does not count.
+    #[error("no whole result: {complaint}")]
+    NotWhole {
+        /// Which file is missing, cut or edited.
+        complaint: String,
+    },
     /// A file is not the JSON it should be.
     #[error("{path} is not a valid {expected}; delete it and run the experiment again", path = path.display())]
     Json {

@@ -4,6 +4,7 @@
 //! result, so that a plan can say which of them changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,10 +33,13 @@ pub struct Key {
     pub needs: BTreeMap<String, String>,
     /// Source hashes: the binary's own file, and each workspace crate that it is built on, by path.
     pub code: BTreeMap<String, String>,
-    /// Locked versions of the dependencies outside the workspace.
+    /// Locked versions of the dependencies outside the workspace, with their features.
     pub dependencies: BTreeSet<String>,
     /// The compiler's version line.
     pub rustc: String,
+    /// How the compiler is called: the profile that experiments are built with, and flags from the
+    /// environment and from the workspace's .cargo folder.
+    pub build: BTreeMap<String, String>,
     /// Where tensors live.
     pub device: Device,
     /// Features of the experiment's package that are on.
@@ -68,7 +72,9 @@ impl Key {
             }
         };
         note(self.tier != older.tier, "tier");
-        note(self.config != older.config || self.seeds != older.seeds, "config");
+        let fields = canonical::differing_fields(&older.config, &self.config).join(", ");
+        note(!fields.is_empty(), &format!("config ({fields})"));
+        note(fields.is_empty() && self.seeds != older.seeds, "list of seeds");
         for input in &self.inputs {
             note(!older.inputs.contains(input), &format!("input {}", input.name));
         }
@@ -82,6 +88,9 @@ impl Key {
         }
         note(self.dependencies != older.dependencies, "Cargo.lock");
         note(self.rustc != older.rustc, "rustc");
+        for name in self.build.keys().chain(older.build.keys()).collect::<BTreeSet<_>>() {
+            note(self.build.get(name) != older.build.get(name), name);
+        }
         note(self.device != older.device, "device");
         note(self.features != older.features, "features");
         changes
@@ -105,6 +114,7 @@ pub struct Workspace {
     root: PathBuf,
     metadata: Metadata,
     rustc: String,
+    build: BTreeMap<String, String>,
 }
 
 impl Workspace {
@@ -120,11 +130,15 @@ impl Workspace {
         root.map(Path::to_owned).ok_or_else(|| Error::NoWorkspace { start: start.to_owned() })
     }
 
-    /// Asks cargo for the dependency graph and rustc for its version.
+    /// Asks cargo for the dependency graph and rustc for its version. Of the variables of the
+    /// environment, which the caller hands over, those count that change how the compiler is called.
     ///
     /// # Errors
-    /// [`Error::Toolchain`].
-    pub fn load(root: &Path) -> Result<Self, Error> {
+    /// [`Error::Toolchain`], and [`Error::Io`] for an unreadable manifest.
+    pub fn load(
+        root: &Path,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Error> {
         let metadata = MetadataCommand::new()
             .current_dir(root)
             .other_options(vec!["--locked".to_owned()])
@@ -147,7 +161,12 @@ impl Workspace {
                 return Err(Error::Toolchain { command: "rustc --version", complaint });
             }
         };
-        Ok(Self { root: root.to_owned(), metadata, rustc })
+        let mut build = files_that_change_the_build(root)?;
+        build.extend(variables.into_iter().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| changes_the_build(name))?;
+            Some((name, value.to_string_lossy().into_owned()))
+        }));
+        Ok(Self { root: root.to_owned(), metadata, rustc, build })
     }
 
     /// The workspace's root folder.
@@ -209,7 +228,13 @@ impl Workspace {
         let closure = self.closure(&package.id).into_iter();
         let dependencies = closure
             .filter(|id| !members.contains(id))
-            .map(|id| format!("{} {}", self.metadata[id].name, self.metadata[id].version))
+            .map(|id| {
+                let package = &self.metadata[id];
+                let features = self.node(id).map(|node| node.features.iter().map(|name| &***name));
+                let mut features: Vec<_> = features.into_iter().flatten().collect();
+                features.sort_unstable();
+                format!("{} {} [{}]", package.name, package.version, features.join(", "))
+            })
             .collect();
         let features = self.node(&package.id).map(|node| {
             node.features.iter().map(ToString::to_string).filter(|name| name != "default").collect()
@@ -224,6 +249,7 @@ impl Workspace {
             code,
             dependencies,
             rustc: self.rustc.clone(),
+            build: self.build.clone(),
             device,
             features: features.unwrap_or_default(),
         })
@@ -287,6 +313,31 @@ impl Workspace {
     }
 }
 
+/// Whether a variable of the environment changes how cargo calls the compiler for an experiment.
+fn changes_the_build(variable: &str) -> bool {
+    ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"].contains(&variable)
+        || variable.starts_with("CARGO_TARGET_") && variable.ends_with("_RUSTFLAGS")
+        || variable.starts_with("CARGO_PROFILE_DEV_")
+}
+
+/// The root manifest's profile for experiments, and what the workspace's .cargo folder says.
+fn files_that_change_the_build(root: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let mut build = BTreeMap::new();
+    let path = root.join("Cargo.toml");
+    let manifest = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    // Cargo has read it before, so that it is TOML.
+    let manifest: toml::Table = manifest.parse().unwrap_or_default();
+    let profile = manifest.get("profile").and_then(|profiles| profiles.get("dev"));
+    if let Some(profile) = profile {
+        build.insert("[profile.dev]".to_owned(), canonical::text("[profile.dev]", profile)?);
+    }
+    let path = root.join(".cargo/config.toml");
+    if path.is_file() {
+        build.insert(".cargo/config.toml".to_owned(), hash_file(&path)?);
+    }
+    Ok(build)
+}
+
 fn folder_of(package: &Package) -> PathBuf {
     package.manifest_path.parent().map(|folder| folder.as_std_path().to_owned()).unwrap_or_default()
 }
@@ -318,4 +369,31 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         }
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profile_and_the_flags_of_the_compiler_count_and_other_variables_do_not() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(root.path().join(name), text).unwrap();
+        let profile = "[profile.dev]\nopt-level = 3\n";
+        write("Cargo.toml", profile);
+        let plain = files_that_change_the_build(root.path()).unwrap();
+        assert_eq!(plain["[profile.dev]"], r#"{"opt-level":3}"#);
+        write("Cargo.toml", &format!("# A comment.\n{profile}[profile.bench]\nlto = true\n"));
+        assert_eq!(files_that_change_the_build(root.path()).unwrap(), plain);
+        fs::create_dir(root.path().join(".cargo")).unwrap();
+        write(".cargo/config.toml", "[build]\n");
+        assert_ne!(files_that_change_the_build(root.path()).unwrap(), plain);
+        for name in ["RUSTFLAGS", "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS"] {
+            assert!(changes_the_build(name), "{name}");
+        }
+        assert!(changes_the_build("CARGO_PROFILE_DEV_OPT_LEVEL"));
+        for name in ["PATH", "CARGO_TARGET_DIR", "CARGO_PKG_NAME", "RUSTDOCFLAGS"] {
+            assert!(!changes_the_build(name), "{name}");
+        }
+    }
 }

@@ -31,7 +31,7 @@ pub use claim::{Claim, Direction, Kind, Null, Statement, Tolerance, Verdict};
 pub use describe::{Cost, Description, Device, Input, Tier};
 pub use error::Error;
 pub use key::{Key, Workspace};
-pub use machine::{Stopwatch, cpu_class};
+pub use machine::{Stopwatch, commit, cpu_class};
 pub use number::{Number, Numbers};
 pub use record::{InputHash, Outcome, Output, Record, Run, SCHEMA_VERSION, Skipped};
 pub use results::{Draft, Results};

@@ -88,7 +88,8 @@ pub struct Skipped {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
-    /// Git commit of the sources, with `+changes` if the tree had any; none outside a repository.
+    /// Git commit of the sources, with `+changes` if one of them differed from it; none outside a
+    /// repository.
     pub commit: Option<String>,
     /// Where the tensors lived.
     pub device: Device,

@@ -53,19 +53,34 @@ impl Results {
         Ok(Some(record))
     }
 
-    /// The key that a stored result was made under; none if there is no result, or if it is not whole:
-    /// a file is missing or has another size than when it was written, the record was edited, the key
-    /// cannot be read. Whatever is not whole is made again.
-    pub fn key(&self, id: &str) -> Option<Key> {
+    /// The key that a stored result was made under. Whatever is not whole is made again.
+    ///
+    /// # Errors
+    /// [`Error::NotWhole`] if there is no result, a file is missing or has another size than when it was
+    /// written, the record was edited, or the key cannot be read.
+    pub fn key(&self, id: &str) -> Result<Key, Error> {
         let place = self.place(id);
-        let seal: Seal = read_json(&place.join("key.json"), "cache key").ok()??;
-        let has_size = |(name, bytes): &(String, u64)| {
-            fs::metadata(place.join(name)).is_ok_and(|file| file.is_file() && file.len() == *bytes)
+        let wrong = |complaint: String| Err(Error::NotWhole { complaint });
+        if !place.is_dir() {
+            return wrong("it was not made yet".to_owned());
+        }
+        let Some(seal) = Seal::of(&place) else {
+            return wrong("key.json is missing or cannot be read".to_owned());
         };
-        let record = fs::read(place.join("record.json")).ok()?;
-        let whole =
-            seal.files.iter().all(has_size) && canonical::sha256(&record) == seal.record_sha256;
-        whole.then_some(seal.key)
+        for (name, bytes) in &seal.files {
+            match fs::metadata(place.join(name)) {
+                Ok(file) if file.is_file() && file.len() == *bytes => {}
+                Ok(file) if file.is_file() => {
+                    return wrong(format!("{name} has {} bytes instead of {bytes}", file.len()));
+                }
+                _ => return wrong(format!("{name} is missing")),
+            }
+        }
+        let record = fs::read(place.join("record.json")).unwrap_or_default();
+        if canonical::sha256(&record) != seal.record_sha256 {
+            return wrong("record.json was edited".to_owned());
+        }
+        Ok(seal.key)
     }
 
     /// Begins a run: waits for another run of the same experiment to end, sweeps up what a killed one
@@ -88,6 +103,9 @@ impl Results {
         if former.exists() && !place.exists() {
             fs::rename(&former, &place).map_err(Error::io("rename", &former))?;
         }
+        if former.exists() {
+            carry_over(&former, &place)?;
+        }
         for leftover in [&draft, &former] {
             if leftover.exists() {
                 fs::remove_dir_all(leftover).map_err(Error::io("remove", leftover))?;
@@ -105,6 +123,31 @@ struct Seal {
     key: Key,
     files: Vec<(String, u64)>,
     record_sha256: String,
+}
+
+impl Seal {
+    fn of(place: &Path) -> Option<Self> {
+        read_json(&place.join("key.json"), "cache key").ok().flatten()
+    }
+}
+
+/// Moves what somebody else put into the folder of a former result into the folder of the new one. What
+/// the former run wrote stays behind, and so does a file whose name the new run took.
+fn carry_over(former: &Path, place: &Path) -> Result<(), Error> {
+    let seal = Seal::of(former);
+    let written = |name: &str| {
+        let listed = seal.iter().flat_map(|seal| &seal.files).any(|(file, _)| file == name);
+        listed || name == "key.json"
+    };
+    for entry in fs::read_dir(former).map_err(Error::io("read", former))? {
+        let path = entry.map_err(Error::io("read", former))?.path();
+        let name = path.file_name().unwrap_or_default();
+        let target = place.join(name);
+        if !written(&name.to_string_lossy()) && !target.exists() {
+            fs::rename(&path, target).map_err(Error::io("rename", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// A result in the making. Dropped without [`Draft::publish`] it leaves no result.
@@ -129,7 +172,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Writes the record and the key, and moves the draft to its place.
+    /// Writes the record and the key, and moves the draft to its place. Files there that no run wrote
+    /// stay.
     ///
     /// # Errors
     /// [`Error::Io`], or whatever makes the record invalid.
@@ -151,6 +195,7 @@ impl Draft {
         }
         fs::rename(&self.folder, &self.place).map_err(Error::io("rename", &self.folder))?;
         if self.former.exists() {
+            carry_over(&self.former, &self.place)?;
             fs::remove_dir_all(&self.former).map_err(Error::io("remove", &self.former))?;
         }
         Ok(self.place.clone())
@@ -233,6 +278,7 @@ pub(crate) mod tests {
             code: BTreeMap::from([("crates/geometry".to_owned(), "0".to_owned())]),
             dependencies: BTreeSet::new(),
             rustc: "rustc".to_owned(),
+            build: BTreeMap::new(),
             device: Device::Cpu,
             features: BTreeSet::new(),
         }
@@ -267,7 +313,32 @@ pub(crate) mod tests {
         draft.write("A-x01.svg", b"half").unwrap();
         drop(draft);
         assert_eq!(fs::read(results.place("a01_x").join("A-x01.svg")).unwrap(), b"first");
-        assert!(results.key("a01_x").is_some());
+        assert!(results.key("a01_x").is_ok());
+    }
+
+    #[test]
+    fn files_that_no_run_wrote_stay_and_those_of_the_former_run_go() {
+        let root = tempfile::tempdir().unwrap();
+        let results = Results::new(root.path(), Tier::Laptop, 0);
+        let place = results.place("a01_x");
+        let mut draft = results.begin("a01_x", || {}).unwrap();
+        draft.write("A-x09.svg", b"a figure that is no longer made").unwrap();
+        draft.publish(&record("a01_x"), &key("a01_x")).unwrap();
+        fs::create_dir(place.join("mine")).unwrap();
+        fs::write(place.join("mine/notes.txt"), b"of mine").unwrap();
+        publish(&results, b"second");
+        assert_eq!(fs::read(place.join("mine/notes.txt")).unwrap(), b"of mine");
+        assert!(!place.join("A-x09.svg").exists());
+        assert!(results.key("a01_x").is_ok());
+        // Killed after the two renames, before the files were moved.
+        let former = root.path().join("laptop/.former-a01_x");
+        fs::rename(&place, &former).unwrap();
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join("A-x01.svg"), b"third").unwrap();
+        drop(results.begin("a01_x", || {}).unwrap());
+        assert_eq!(fs::read(place.join("mine/notes.txt")).unwrap(), b"of mine");
+        assert_eq!(fs::read(place.join("A-x01.svg")).unwrap(), b"third");
+        assert!(!former.exists());
     }
 
     #[test]
@@ -276,20 +347,22 @@ pub(crate) mod tests {
         let results = Results::new(root.path(), Tier::Laptop, 0);
         publish(&results, b"first");
         fs::rename(results.place("a01_x"), root.path().join("laptop/.former-a01_x")).unwrap();
-        assert!(results.key("a01_x").is_none());
+        assert!(results.key("a01_x").is_err());
         drop(results.begin("a01_x", || {}).unwrap());
-        assert!(results.key("a01_x").is_some());
+        assert!(results.key("a01_x").is_ok());
     }
 
     #[test]
-    fn a_result_with_a_missing_or_cut_file_does_not_count() {
+    fn a_result_with_a_missing_or_cut_file_does_not_count_and_the_file_is_named() {
         let root = tempfile::tempdir().unwrap();
         let results = Results::new(root.path(), Tier::Laptop, 0);
+        let complaint = || results.key("a01_x").unwrap_err().to_string();
+        assert!(complaint().contains("not made yet"), "{}", complaint());
         publish(&results, b"figure");
         fs::write(results.place("a01_x").join("A-x01.svg"), b"fig").unwrap();
-        assert!(results.key("a01_x").is_none());
+        assert!(complaint().contains("A-x01.svg has 3 bytes instead of 6"), "{}", complaint());
         fs::remove_file(results.place("a01_x").join("A-x01.svg")).unwrap();
-        assert!(results.key("a01_x").is_none());
+        assert!(complaint().contains("A-x01.svg is missing"), "{}", complaint());
     }
 
     #[test]
@@ -299,7 +372,7 @@ pub(crate) mod tests {
         publish(&results, b"figure");
         fs::write(results.place("a01_x").join("record.json"), b"{").unwrap();
         assert!(results.record("a01_x").unwrap_err().to_string().contains("record.json"));
-        assert!(results.key("a01_x").is_none(), "a broken result counts as up to date");
+        assert!(results.key("a01_x").is_err(), "a broken result counts as up to date");
     }
 
     #[test]
@@ -310,7 +383,8 @@ pub(crate) mod tests {
         let path = results.place("a01_x").join("record.json");
         let edited = fs::read_to_string(&path).unwrap().replace("A record", "a record");
         fs::write(&path, edited).unwrap();
-        assert!(results.key("a01_x").is_none());
+        let complaint = results.key("a01_x").unwrap_err().to_string();
+        assert!(complaint.contains("record.json was edited"), "{complaint}");
     }
 
     #[test]
@@ -341,7 +415,9 @@ pub(crate) mod tests {
         assert!(newer.changes_since(&older).is_empty());
         newer.code.insert("crates/geometry".to_owned(), "1".to_owned());
         newer.config = serde_json::json!({"k": 2});
-        assert_eq!(newer.changes_since(&older), ["config changed", "crates/geometry changed"]);
+        newer.build.insert("RUSTFLAGS".to_owned(), "-C target-cpu=native".to_owned());
+        let changes = ["config (k: 1 → 2) changed", "crates/geometry changed", "RUSTFLAGS changed"];
+        assert_eq!(newer.changes_since(&older), changes);
         assert_ne!(newer.hash().unwrap(), older.hash().unwrap());
     }
 }

@@ -39,7 +39,7 @@ impl Catalog {
     /// # Errors
     /// A workspace that cargo cannot read, or a broken index.
     pub fn load(root: &Path) -> anyhow::Result<Self> {
-        let workspace = Workspace::load(root)?;
+        let workspace = Workspace::load(root, std::env::vars_os())?;
         let binaries = workspace.binaries();
         Ok(Self { index: Index::load(root)?, workspace, binaries })
     }
@@ -53,7 +53,7 @@ impl Catalog {
     /// (`a01`), or the id of a figure or table (`A-x03`), in any case.
     ///
     /// # Errors
-    /// An unknown name; the error offers the nearest ones.
+    /// An unknown name; the error offers the nearest ones. A figure that waits for something.
     pub fn experiment_of(&self, name: &str) -> anyhow::Result<String> {
         let wanted = name.to_lowercase();
         let is_meant = |id: &&String| {
@@ -63,7 +63,10 @@ impl Catalog {
         let row = self.index.output.iter().find(|row| row.id.to_lowercase() == wanted);
         match (self.binaries.keys().find(is_meant), row) {
             (Some(id), _) => Ok(id.clone()),
-            (None, Some(row)) => Ok(row.experiment.clone()),
+            (None, Some(row)) => row.experiment.clone().with_context(|| {
+                let awaited = row.waits_for.as_deref().unwrap_or_default();
+                format!("{} waits for {awaited}; `just list` shows what can be made", row.id)
+            }),
             (None, None) => {
                 let names = self.binaries.keys().chain(self.index.output.iter().map(|row| &row.id));
                 bail!("{}", unknown(name, names.map(String::as_str)))

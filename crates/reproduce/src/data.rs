@@ -35,21 +35,28 @@ pub fn fetch(store: &Store, name: Option<&str>) -> anyhow::Result<bool> {
         bar.finish_and_clear();
         complete &= report.is_complete();
         let there = report.files.iter().filter(|(_, outcome)| outcome.is_ok()).count();
-        println!("{set}: {there} of {} files there and verified", report.files.len());
+        say!("{set}: {there} of {} files there and verified", report.files.len());
         for (file, outcome) in &report.files {
             match outcome {
                 Ok(Outcome::AlreadyThere) => {}
-                Ok(Outcome::Downloaded) => println!("  {file}: downloaded"),
-                Ok(Outcome::Made) => println!("  {file}: made by its recipe"),
-                Ok(Outcome::Pinned { sha256 }) => println!(
-                    "  warning: {file}: its hash was not known; {sha256} now stands for it"
-                ),
-                Ok(_) => println!("  {file}: there"),
-                Err(error) => println!("  {file}: {error}"),
+                Ok(Outcome::Downloaded) => say!("  {file}: downloaded"),
+                Ok(Outcome::Made { pinned }) => {
+                    say!("  {file}: made by its recipe");
+                    if let Some((from, sha256)) = pinned {
+                        warn_of_pin(from, sha256);
+                    }
+                }
+                Ok(Outcome::Pinned { sha256 }) => warn_of_pin(file, sha256),
+                Ok(_) => say!("  {file}: there"),
+                Err(error) => say!("  {file}: {error}"),
             }
         }
     }
     Ok(complete)
+}
+
+fn warn_of_pin(file: &str, sha256: &str) {
+    say!("  warning: {file}: its hash was not known; {sha256} now stands for it");
 }
 
 /// Frees the results of one tier, with any seed; without a tier it only says what there is to free.
@@ -64,14 +71,14 @@ pub fn clean(results: &Path, tier: Option<Tier>) -> anyhow::Result<()> {
             let megabytes = size(&folder)? as f64 / 1e6;
             if tier.is_some() {
                 fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-                println!("freed {megabytes:.1} MB in {}", folder.display());
+                say!("freed {megabytes:.1} MB in {}", folder.display());
             } else {
-                println!("{megabytes:.1} MB in {}: just clean {of}", folder.display());
+                say!("{megabytes:.1} MB in {}: just clean {of}", folder.display());
             }
         }
     }
     if !found {
-        println!("nothing to free in {}", results.display());
+        say!("nothing to free in {}", results.display());
     }
     Ok(())
 }

@@ -2,11 +2,10 @@
 //! the order of the dependencies, and compares what came out with the reference and with the papers.
 //! It knows ids, not science: whatever it knows of an experiment comes from `--describe`.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the edge of the project: this crate's purpose is to talk to the person at the terminal"
-)]
+/// As `println!`, through [`terminal::say`].
+macro_rules! say {
+    ($($line:tt)*) => { $crate::terminal::say(format_args!($($line)*)) };
+}
 
 pub mod catalog;
 pub mod data;
@@ -16,4 +15,5 @@ pub mod plan;
 pub mod run;
 pub mod scaffold;
 pub mod table;
+pub mod terminal;
 pub mod verify;

@@ -1,7 +1,5 @@
 //! The command line of the runner; `just` recipes are one line each over it.
 
-#![allow(clippy::print_stderr, reason = "the edge of a program: errors go to the user here")]
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +8,7 @@ use manifest::Store;
 use record::{Tier, Workspace};
 use reproduce::catalog::Catalog;
 use reproduce::run::{Options, Status};
-use reproduce::{data, notebook, plan, run, scaffold, verify};
+use reproduce::{data, notebook, plan, run, scaffold, terminal, verify};
 
 /// Regenerates every figure and table of five interpretability papers.
 #[derive(Parser)]
@@ -72,6 +70,9 @@ enum Command {
         #[arg(default_value = "laptop")]
         tier: Tier,
         name: Option<String>,
+        /// Also results whose sources are not committed.
+        #[arg(long)]
+        dirty: bool,
     },
     /// Fetch and verify one data set, or all.
     Data { name: Option<String> },
@@ -93,7 +94,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            terminal::warn(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -119,7 +120,11 @@ fn go(arguments: Arguments) -> anyhow::Result<bool> {
         Command::Run { name, tier } => {
             let (catalog, store) = open()?;
             let id = catalog.experiment_of(&name)?;
-            finish(&catalog, &store, &[id], &options(tier))
+            let is_fine = finish(&catalog, &store, std::slice::from_ref(&id), &options(tier))?;
+            if !id.starts_with(&name.to_lowercase()) {
+                plan::files(&catalog, &options(tier), &id, &name);
+            }
+            Ok(is_fine)
         }
         Command::List { tier } => {
             let (catalog, store) = open()?;
@@ -137,9 +142,9 @@ fn go(arguments: Arguments) -> anyhow::Result<bool> {
             let (catalog, store) = open()?;
             verify::verify(&catalog, &store, &options(tier))
         }
-        Command::Bless { tier, name } => {
+        Command::Bless { tier, name, dirty } => {
             let (catalog, store) = open()?;
-            verify::bless(&catalog, &store, &options(tier), name.as_deref()).map(|()| true)
+            verify::bless(&catalog, &store, &options(tier), name.as_deref(), dirty).map(|()| true)
         }
         Command::Data { name } => data::fetch(&Store::from_env(&root)?, name.as_deref()),
         Command::Clean { tier } => data::clean(&results, tier).map(|()| true),
@@ -158,6 +163,6 @@ fn finish(
     options: &Options,
 ) -> anyhow::Result<bool> {
     let ended = run::run(catalog, store, ids, options)?;
-    verify::summary(catalog, options, &ended)?;
+    verify::summary(catalog, options, &ended);
     Ok(!ended.values().any(|status| *status == Status::Failed))
 }

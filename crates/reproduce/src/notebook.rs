@@ -9,6 +9,7 @@ use serde::Serialize as _;
 use serde_json::Value;
 
 use self::outputs::{differences, joined, normalized};
+use crate::terminal;
 
 mod outputs;
 
@@ -30,7 +31,7 @@ pub fn execute_all(root: &Path, store: bool) -> anyhow::Result<bool> {
     let mut agree = true;
     for notebook in &notebooks {
         let name = notebook.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        eprintln!("{name}: executing");
+        terminal::warn(format_args!("{name}: executing"));
         let executed = execute(root, &jupyter, notebook)?;
         let failure = failure(&executed);
         let executed = normalized(&executed);
@@ -49,19 +50,19 @@ pub fn execute_all(root: &Path, store: bool) -> anyhow::Result<bool> {
                 root.display()
             );
             fs::write(notebook, text).with_context(|| notebook.display().to_string())?;
-            println!("{name}: outputs stored");
+            say!("{name}: outputs stored");
             continue;
         }
         agree &= differences.is_empty();
         if differences.is_empty() {
-            println!("{name}: outputs agree with the stored ones");
+            say!("{name}: outputs agree with the stored ones");
         }
         for difference in differences {
-            println!("{name}, {difference}");
+            say!("{name}, {difference}");
         }
     }
     if !agree {
-        println!("if the new outputs are right: just notebooks --store");
+        say!("if the new outputs are right: just notebooks --store");
     }
     Ok(agree)
 }

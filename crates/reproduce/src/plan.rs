@@ -8,7 +8,8 @@ use comfy_table::Cell;
 use manifest::Store;
 use record::{Device, InputHash, Key, Results};
 
-use crate::catalog::{Catalog, Experiment};
+use crate::catalog::{Catalog, Experiment, ordered};
+use crate::index::{Kind, Row};
 use crate::run::Options;
 use crate::table;
 
@@ -37,6 +38,49 @@ impl State {
     }
 }
 
+impl State {
+    /// The state in view of the states of what it needs (none: unknown, since it is broken): what stands
+    /// on a need that will run will run after it.
+    fn after<'a>(self, needs: impl Iterator<Item = (&'a str, Option<&'a Self>)>) -> Self {
+        let mut changes = Vec::new();
+        for (need, state) in needs {
+            match state {
+                Some(Self::UpToDate) => {}
+                Some(Self::Stale(_)) => changes.push(format!("{need} will change")),
+                _ if matches!(self, Self::MissingData(_)) => {}
+                _ => return Self::Waiting(need.to_owned()),
+            }
+        }
+        match self {
+            _ if changes.is_empty() => self,
+            Self::Stale(why) => Self::Stale([why, changes].concat()),
+            Self::UpToDate | Self::Waiting(_) => Self::Stale(changes),
+            Self::MissingData(_) => self,
+        }
+    }
+}
+
+/// The state of every experiment, by id; errors as in [`state`] stay with their experiment.
+///
+/// # Errors
+/// A circle of needs.
+pub fn states(
+    catalog: &Catalog,
+    experiments: &BTreeMap<String, Experiment>,
+    store: &Store,
+    options: &Options,
+) -> anyhow::Result<BTreeMap<String, anyhow::Result<State>>> {
+    let mut states: BTreeMap<String, anyhow::Result<State>> = BTreeMap::new();
+    for id in ordered(experiments)? {
+        let experiment = &experiments[&id];
+        let needs = experiment.description.needs.iter();
+        let needs = needs.map(|need| (need.as_str(), states[need].as_ref().ok()));
+        let state = state(catalog, experiment, store, options).map(|state| state.after(needs));
+        states.insert(id, state);
+    }
+    Ok(states)
+}
+
 /// Compares the stored result of an experiment with what its key would be now.
 ///
 /// # Errors
@@ -52,9 +96,9 @@ pub fn state(
         Err(state) => return Ok(state),
     };
     Ok(match options.folder().key(&experiment.description.id) {
-        None => State::Stale(vec!["no whole result".to_owned()]),
-        Some(stored) if stored == key => State::UpToDate,
-        Some(stored) => State::Stale(key.changes_since(&stored)),
+        Err(error) => State::Stale(vec![error.to_string()]),
+        Ok(stored) if stored == key => State::UpToDate,
+        Ok(stored) => State::Stale(key.changes_since(&stored)),
     })
 }
 
@@ -80,9 +124,9 @@ fn key(
     }
     let mut needs = BTreeMap::new();
     for id in &description.needs {
-        let (Some(_), Some(record)) = (results.key(id), results.record(id)?) else {
-            return Ok(Err(State::Waiting(id.clone())));
-        };
+        // What is not whole may have a record that cannot be read.
+        let record = if results.key(id).is_ok() { results.record(id)? } else { None };
+        let Some(record) = record else { return Ok(Err(State::Waiting(id.clone()))) };
         needs.insert(id.clone(), record.result_hash()?);
     }
     Ok(Ok(catalog.workspace.key(description, options.tier, inputs, needs, Device::Cpu)?))
@@ -102,19 +146,24 @@ pub fn expected_seconds(experiment: &Experiment, results: &Results) -> f64 {
 pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Result<()> {
     let results = options.folder();
     let experiments = catalog.describe(&catalog.ids(), options.tier, options.seed)?;
+    let states = states(catalog, &experiments, store, options)?;
     let mut rows = Vec::new();
     for row in &catalog.index.output {
-        let experiment = experiments
-            .get(&row.experiment)
-            .with_context(|| format!("paper/index.toml: no experiment {}", row.experiment))?;
-        let state = state(catalog, experiment, store, options);
+        let Some(id) = &row.experiment else {
+            let awaited = row.waits_for.as_deref().unwrap_or_default();
+            let state = format!("waiting for {awaited}");
+            rows.push([&row.id, &row.shows, "", "", &state].map(Cell::new).to_vec());
+            continue;
+        };
+        let experiment =
+            experiments.get(id).with_context(|| format!("paper/index.toml: no experiment {id}"))?;
         let verdicts = |record: record::Record| {
             let claims = record.result.claims.into_iter();
             let claims = claims.filter(|claim| row.claims.contains(&claim.id));
             table::counted(claims.filter_map(|claim| claim.verdict).map(record::Verdict::word))
         };
-        let state = match state {
-            Ok(State::UpToDate) => results.record(&row.experiment)?.map_or(String::new(), verdicts),
+        let state = match &states[id] {
+            Ok(State::UpToDate) => results.record(id)?.map_or(String::new(), verdicts),
             Ok(other) => other.words(),
             Err(error) => format!("{error:#}"),
         };
@@ -122,12 +171,12 @@ pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Resu
         rows.push(vec![
             Cell::new(&row.id),
             Cell::new(&row.shows),
-            Cell::new(&row.experiment),
+            Cell::new(id),
             Cell::new(format!("{} min, {} MB", cost.minutes, cost.memory_mb)),
             Cell::new(state),
         ]);
     }
-    println!("{}", table::of(&["id", "shows", "experiment", "cost", "state or verdicts"], rows));
+    say!("{}", table::of(&["id", "shows", "experiment", "cost", "state or verdicts"], rows));
     Ok(())
 }
 
@@ -147,35 +196,47 @@ pub fn location(
     let experiment = &experiments[&id];
     let root = catalog.workspace.root();
     let near = |path: &Path| path.strip_prefix(root).unwrap_or(path).display().to_string();
-    println!("experiment  {id}: {}", experiment.description.title);
-    println!("source      {}", experiment.source.display());
+    say!("experiment  {id}: {}", experiment.description.title);
+    say!("source      {}", experiment.source.display());
     for input in &experiment.description.inputs {
         match store.locate(&input.name) {
-            Ok(located) => println!("data        {} at {}", input.name, near(&located.path)),
-            Err(error) => println!("data        {error}"),
+            Ok(located) => say!("data        {} at {}", input.name, near(&located.path)),
+            Err(error) => say!("data        {error}"),
         }
     }
-    // A figure's name asks for that figure, an experiment's name for all of them.
-    let wanted = name.to_lowercase();
-    let outputs = &experiment.description.outputs;
-    let is_output = outputs.iter().any(|output| output.to_lowercase() == wanted);
-    for output in outputs.iter().filter(|output| !is_output || output.to_lowercase() == wanted) {
-        let row = catalog.index.output.iter().find(|row| &row.id == output);
-        let suffixes: &[&str] = match row.map(|row| row.kind) {
-            Some(crate::index::Kind::Table) => &["md", "csv"],
-            _ => &["svg", "png", "csv"],
-        };
-        for suffix in suffixes {
-            let path = results.place(&id).join(format!("{output}.{suffix}"));
-            let made = if path.is_file() { "" } else { "  (not made yet)" };
-            println!("{output:<11} {}{made}", near(&path));
-        }
-        if let Some(authors) = row.and_then(|row| row.authors_file.as_ref()) {
-            println!("            the authors' file: {authors}");
-        }
-    }
-    println!("record      {}", near(&results.place(&id).join("record.json")));
+    files(catalog, options, &id, name);
+    say!("record      {}", near(&results.place(&id).join("record.json")));
     Ok(())
+}
+
+/// Prints where the files of an experiment's figures and tables lie: a figure's name asks for that
+/// figure, any other name for all of them.
+pub fn files(catalog: &Catalog, options: &Options, id: &str, name: &str) {
+    let (place, root) = (options.folder().place(id), catalog.workspace.root());
+    let rows = catalog.index.output.iter().filter(|row| row.experiment.as_deref() == Some(id));
+    let rows: Vec<_> = rows.collect();
+    let is_meant = |row: &Row| row.id.eq_ignore_ascii_case(name);
+    let is_output = rows.iter().any(|row| is_meant(row));
+    for row in rows.iter().filter(|row| !is_output || is_meant(row)) {
+        let files: &[(&str, &str)] = match row.kind {
+            Kind::Table => &[("md", ""), ("csv", "")],
+            Kind::Figure => &[
+                ("svg", ""),
+                ("png", ""),
+                ("md", "  (title and caption)"),
+                ("csv", "  (its data)"),
+            ],
+        };
+        for (suffix, holds) in files {
+            let path = place.join(format!("{}.{suffix}", row.id));
+            let remark = if path.is_file() { holds } else { "  (not made yet)" };
+            let path = path.strip_prefix(root).unwrap_or(&path);
+            say!("{:<11} {}{remark}", row.id, path.display());
+        }
+        if let Some(authors) = &row.authors_file {
+            say!("            the authors' file: {authors}");
+        }
+    }
 }
 
 /// Prints what running an experiment would do, without doing it.
@@ -192,17 +253,18 @@ pub fn dry_run(
     let id = catalog.experiment_of(name)?;
     let experiments = catalog.describe(std::slice::from_ref(&id), tier, options.seed)?;
     let mut total = 0.0;
-    for step in crate::catalog::ordered(&experiments)? {
+    let mut states = states(catalog, &experiments, store, options)?;
+    for step in ordered(&experiments)? {
         let experiment = &experiments[&step];
-        let state = state(catalog, experiment, store, options)?;
+        let state = states.remove(&step).context("every experiment has a state")??;
         let seconds = expected_seconds(experiment, &results);
         let cost = experiment.description.cost;
         let words = state.words();
-        println!("{step} at {tier}: {words}");
+        say!("{step} at {tier}: {words}");
         if let Ok(key) = key(catalog, experiment, store, options)? {
-            println!("  key {}", key.hash()?);
+            say!("  key {}", key.hash()?);
         }
-        println!(
+        say!(
             "  about {}, {} MB of memory, {} MB of disk",
             table::duration(seconds),
             cost.memory_mb,
@@ -212,12 +274,36 @@ pub fn dry_run(
             total += seconds;
         }
         if step == id {
-            println!("  makes {}", experiment.description.outputs.join(", "));
-            println!("  config {}", serde_json::to_string_pretty(&experiment.description.config)?);
+            say!("  makes {}", experiment.description.outputs.join(", "));
+            say!("  config {}", serde_json::to_string_pretty(&experiment.description.config)?);
             let hash = record::canonical::hash("the config", &experiment.description.config)?;
-            println!("  config hash {}", &hash[..8]);
+            say!("  config hash {}", &hash[..8]);
         }
     }
-    println!("in all about {}", table::duration(total));
+    say!("in all about {}", table::duration(total));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_on_a_need_that_will_run_will_run_too() {
+        let stale = || State::Stale(vec!["rustc changed".to_owned()]);
+        let after = |own: State, need: Option<&State>| own.after([("a01_x", need)].into_iter());
+        let follows = State::Stale(vec!["a01_x will change".to_owned()]);
+        assert_eq!(after(State::UpToDate, Some(&State::UpToDate)), State::UpToDate);
+        assert_eq!(after(State::UpToDate, Some(&stale())), follows);
+        assert_eq!(after(State::Waiting("a01_x".to_owned()), Some(&stale())), follows);
+        let both = ["rustc changed", "a01_x will change"].map(str::to_owned).to_vec();
+        assert_eq!(after(stale(), Some(&stale())), State::Stale(both));
+        // A third one follows from the second.
+        assert_eq!(after(State::UpToDate, Some(&follows)), follows);
+        let waiting = State::Waiting("a01_x".to_owned());
+        let missing = State::MissingData("set/file".to_owned());
+        assert_eq!(after(State::UpToDate, Some(&missing)), waiting);
+        assert_eq!(after(State::UpToDate, None), waiting);
+        assert_eq!(after(missing.clone(), Some(&stale())), missing);
+    }
 }

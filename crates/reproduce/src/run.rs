@@ -13,7 +13,7 @@ use record::{Results, Tier};
 
 use crate::catalog::{Catalog, Experiment, ordered};
 use crate::plan::{State, expected_seconds, state};
-use crate::table;
+use crate::{table, terminal};
 
 /// What a run is given besides the experiments.
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ pub enum Status {
     Waiting(String),
     /// It failed.
     Failed,
+    /// It was not run and its stored result does not count: only `verify` says so.
+    Stale,
 }
 
 /// Runs experiments and what they need, in the order of the dependencies, and tells how each ended.
@@ -237,7 +239,7 @@ impl Clock {
 /// Prints above the bar, or plainly where there is no terminal to draw a bar on.
 fn say(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() {
-        eprintln!("{line}");
+        terminal::warn(format_args!("{line}"));
     } else {
         bar.println(line);
     }

@@ -61,6 +61,8 @@ pub fn new_experiment(root: &Path, id: &str, title: &str) -> anyhow::Result<()> 
         .replace("{output}", &output)
         .replace("{type}", &camel);
     fs::write(&source, text)?;
+    // Names of another length move the line breaks; without rustfmt the file is right all the same.
+    std::process::Command::new("rustfmt").args(["--edition", "2024"]).arg(&source).output().ok();
 
     let path = root.join("paper/index.toml");
     let rows = fs::read_to_string(&path)?;
@@ -75,8 +77,8 @@ pub fn new_experiment(root: &Path, id: &str, title: &str) -> anyhow::Result<()> 
     let locked = lock.output().context("cannot start cargo")?;
     let complaint = String::from_utf8_lossy(&locked.stderr);
     ensure!(locked.status.success(), "Cargo.lock could not be updated: {}", complaint.trim());
-    println!("wrote {}\nwrote a row for {output} in {}", source.display(), path.display());
-    println!("now run it: just run {} smoke", &id[..3]);
+    say!("wrote {}\nwrote a row for {output} in {}", source.display(), path.display());
+    say!("now run it: just run {} smoke", &id[..3]);
     Ok(())
 }
 

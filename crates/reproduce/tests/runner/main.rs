@@ -11,7 +11,7 @@ mod tidy;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// The root of this workspace.
 fn root() -> PathBuf {
@@ -91,6 +91,8 @@ fn figures_without_their_data_are_skipped_with_the_command_that_gets_it() {
         "{told}"
     );
     assert!(results.path().join("smoke/a02_beta_fits/A-x16.svg").is_file());
+    let caption = fs::read_to_string(results.path().join("smoke/a02_beta_fits/A-x16.md")).unwrap();
+    assert!(caption.contains("A-x16: β, radius and sparsity"), "{caption}");
     assert!(!results.path().join("smoke/a02_beta_fits/A-x03.svg").exists());
 }
 
@@ -103,6 +105,51 @@ fn a_dry_run_tells_the_config_and_makes_nothing() {
         assert!(told.contains(expected), "{expected} is not in\n{told}");
     }
     assert!(!results.path().join("smoke").exists());
+}
+
+#[test]
+fn a_figure_that_waits_is_listed_with_what_it_waits_for_and_cannot_be_run() {
+    let results = tempfile::tempdir().unwrap();
+    let listed = text(&succeed(runner(results.path(), &["list", "smoke"])).stdout);
+    let row = listed.lines().find(|line| line.contains("A-x90")).unwrap();
+    assert!(row.contains("waiting for the language-model crate"), "{row}");
+    let output = runner(results.path(), &["run", "A-x90", "smoke"]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("A-x90 waits for"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_reader_who_leaves_ends_the_listing_quietly() {
+    let results = tempfile::tempdir().unwrap();
+    let mut listing = runner(results.path(), &["list", "smoke"]);
+    let mut listing = listing.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(listing.stdout.take());
+    let output = listing.wait_with_output().unwrap();
+    // Cargo may tell there what it builds.
+    let told = text(&output.stderr);
+    assert!(output.status.success() && !told.contains("panicked"), "{told}");
+}
+
+#[test]
+fn a_mirror_that_is_no_folder_is_named() {
+    let results = tempfile::tempdir().unwrap();
+    let mut command = runner(results.path(), &["list", "smoke"]);
+    let output = command.env("ENGRAM_DATA_MIRROR", "no/such/folder").output().unwrap();
+    let told = text(&output.stderr);
+    assert!(!output.status.success() && told.contains("no/such/folder"), "{told}");
+}
+
+#[test]
+fn a_reference_cut_in_half_is_an_error_with_its_remedy() {
+    let root = tempfile::tempdir().unwrap();
+    let read = || reproduce::verify::reference(root.path(), record::Tier::Laptop, "a01_x");
+    assert!(read().unwrap().is_none());
+    fs::create_dir_all(root.path().join("reference/laptop")).unwrap();
+    fs::write(root.path().join("reference/laptop/a01_x.json"), "{\"result\":").unwrap();
+    let error = format!("{:#}", read().unwrap_err());
+    for part in ["a01_x.json", "just bless laptop a01_x", "EOF"] {
+        assert!(error.contains(part), "{error}");
+    }
 }
 
 #[test]

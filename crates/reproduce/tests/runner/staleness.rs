@@ -7,7 +7,7 @@ use record::{Cost, Description, Device, Key, Tier, Workspace};
 
 /// The keys of every experiment of a tree, by id.
 fn keys(root: &Path) -> BTreeMap<String, Key> {
-    let workspace = Workspace::load(root).unwrap();
+    let workspace = Workspace::load(root, []).unwrap();
     let key = |id: String| {
         let description = Description {
             id: id.clone(),
@@ -68,7 +68,7 @@ fn editing_a_crate_makes_exactly_the_experiments_built_on_it_stale() {
     super::succeed(lock);
 
     let one = |id: &str, what: &str| (id.to_owned(), vec![format!("{what} changed")]);
-    let all = Workspace::load(root).unwrap().binaries();
+    let all = Workspace::load(root, []).unwrap().binaries();
     let of_a = |what: &str| -> Vec<_> {
         let ids = all.values().filter(|binary| binary.package == "a-attention-sdm");
         ids.map(|binary| one(&binary.id, what)).collect()

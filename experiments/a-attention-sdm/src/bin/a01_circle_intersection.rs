@@ -282,8 +282,13 @@ fn staircase(balls: &Balls) -> Figure {
 }
 
 fn every_radius(all: &[Balls]) -> Figure {
-    let mut figure = Figure::new("A-x02", "Circle intersection at every radius")
-        .caption("Share of a ball that lies in the other: points exact, lines spherical caps.")
+    let title = "Circle intersection at every radius (dots: exact, lines: spherical caps)";
+    let mut figure = Figure::new("A-x02", title)
+        .caption(
+            "Share of a ball that lies in the other, against the distance of their centers. Dots are the \
+             exact counts of Hamming balls, lines the spherical caps of the same angle; each color is a \
+             radius d.",
+        )
         .width(Width::Page)
         .columns(2);
     for balls in all.chunk_by(|one, next| one.n == next.n) {

@@ -21,7 +21,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
-use experiment::figures::{Axis, Cell, Color, Figure, Mark, Panel, Table, Width};
+use experiment::figures::{Axis, Cell, Color, Figure, Mark, Marker, Panel, Table, Width};
 use experiment::{
     Claim, Context, Cost, Drawing, Experiment, Input, Number, Numbers, Tier, Tolerance,
 };
@@ -39,6 +39,9 @@ const OPTIMA: [(&str, &str, f64, f64); 3] = [
     ("SNR", "the best signal-to-noise ratio", 11.0, 15.9),
     ("Mem", "the largest capacity", 5.0, 35.5),
 ];
+
+/// The setting of the published values: n, m, q (authors' notebooks and code).
+const PUBLISHED: (usize, u64, f64) = (64, 1024, 0.5);
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -171,7 +174,7 @@ impl Experiment for BetaFits {
 
     fn drawings(config: &Config, measured: &Measured) -> Vec<Drawing> {
         let learned = measured.learned.as_ref();
-        let headline = learned.map(|learned| headline(measured, learned).into());
+        let headline = learned.map(|learned| headline(config.n, measured, learned).into());
         let others = [
             beta_d_p("A-x16", config.n, &measured.fits).into(),
             beta_d_p("A-x17", 784, &measured.large_fits).into(),
@@ -181,7 +184,15 @@ impl Experiment for BetaFits {
         headline.into_iter().chain(others).collect()
     }
 
-    fn claims(_: &Config, measured: &Measured) -> Vec<Claim> {
+    fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
+        let (n, n_patterns, probability) = PUBLISHED;
+        let is_published = config.n == n
+            && config.n_patterns == n_patterns
+            && config.pattern_probability.total_cmp(&probability).is_eq();
+        let elsewhere = format!(
+            "n = {}, m = {}, q = {}; published for {n}, {n_patterns}, {probability}",
+            config.n, config.n_patterns, config.pattern_probability
+        );
         let mut claims = Vec::new();
         for ((name, sense, d, beta), fit) in OPTIMA.iter().zip(&measured.optima) {
             let lower = name.to_lowercase();
@@ -211,8 +222,11 @@ impl Experiment for BetaFits {
             );
         }
         if let Some(learned) = &measured.learned {
-            claims.extend(claims_of_learned(measured, learned));
+            claims.extend(claims_of_optima(measured, learned));
         }
+        let mut claims: Vec<_> =
+            claims.into_iter().map(|claim| claim.when(is_published, &elsewhere)).collect();
+        claims.extend(measured.learned.as_ref().map(claim_of_range));
         claims
     }
 }
@@ -221,12 +235,24 @@ fn main() -> ExitCode {
     experiment::main::<BetaFits>()
 }
 
-fn claims_of_learned(measured: &Measured, learned: &Learned) -> Vec<Claim> {
+/// The share of values in an interval.
+fn share(values: &[f64], low: f64, high: f64) -> f64 {
+    let within = values.iter().filter(|beta| (low..=high).contains(*beta)).count();
+    within as f64 / values.len() as f64
+}
+
+fn claim_of_range(learned: &Learned) -> Claim {
+    let within = Number::exact(share(&learned.all, 10.0, 25.0)).n(90);
+    let source = "authors' file of learned β";
+    Claim::about("a02.learned_range", source, "learned β lie in [10, 25]").at_least(
+        1.0,
+        "share of the 90 learned β",
+        &within,
+    )
+}
+
+fn claims_of_optima(measured: &Measured, learned: &Learned) -> Vec<Claim> {
     let [cd, snr, mem] = &measured.optima;
-    let share = |values: &[f64], low: f64, high: f64| {
-        let within = values.iter().filter(|beta| (low..=high).contains(*beta)).count();
-        within as f64 / values.len() as f64
-    };
     let figure = "authors' LearnedAttentionCoefficients.png";
     let mut claims = Vec::new();
     for (suffix, name, beta) in [
@@ -254,18 +280,6 @@ fn claims_of_learned(measured: &Measured, learned: &Learned) -> Vec<Claim> {
             .ordered(&items.map(|(name, beta)| (name, Number::exact(beta)))),
         );
     }
-    claims.push(
-        Claim::about(
-            "a02.learned_range",
-            "authors' file of learned β",
-            "learned β lie in [10, 25]",
-        )
-        .at_least(
-            1.0,
-            "share of the 90 learned β",
-            &Number::exact(share(&learned.all, 10.0, 25.0)).n(90),
-        ),
-    );
     claims
 }
 
@@ -314,8 +328,13 @@ fn learned(config: &Config, bytes: &[u8]) -> Result<Learned> {
     Ok(Learned { pairs, bins: histogram(&all, config.n_bins)?, all, mean })
 }
 
-fn headline(measured: &Measured, learned: &Learned) -> Figure {
-    let beta = || Axis::linear("β").range(8.0, 37.0);
+fn headline(n: usize, measured: &Measured, learned: &Learned) -> Figure {
+    let optima = measured.optima.iter().flat_map(|fit| [fit.published, fit.least_squares]);
+    let shown: Vec<f64> = optima.chain(learned.all.iter().copied()).collect();
+    let low = shown.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = shown.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let margin = 0.05 * (high - low);
+    let beta = || Axis::linear("β").range(low - margin, high + margin);
     let mut counts = Panel::new(beta(), Axis::linear("learned β (of 90)"))
         .title("solid: as published; dashed: least squares");
     let heights: Vec<f64> = learned.bins.counts.iter().map(|count| *count as f64).collect();
@@ -325,8 +344,12 @@ fn headline(measured: &Measured, learned: &Learned) -> Figure {
     let names: Vec<&str> = names.chain(["mean of 90"]).collect();
     let mut pairs = Panel::new(beta(), Axis::categories("", &names)).title("by language pair");
     for (place, (name, values)) in learned.pairs.iter().enumerate() {
-        let row = vec![place as f64; values.len()];
-        pairs = pairs.mark(Mark::points(values, &row).color(Color::Gray).series(name));
+        // Equal values would hide each other: spread them over the row by steps of the golden ratio.
+        let golden = 2.0 / (1.0 + 5.0_f64.sqrt());
+        let spread = |at: usize| place as f64 + 0.6 * ((at as f64 * golden).fract() - 0.5);
+        let row: Vec<f64> = (0..values.len()).map(spread).collect();
+        let rings = Mark::points(values, &row).marker(Marker::Ring).color(Color::Gray);
+        pairs = pairs.mark(rings.series(name));
     }
     let row = learned.pairs.len() as f64;
     if let Some(ci) = learned.mean.ci() {
@@ -345,14 +368,15 @@ fn headline(measured: &Measured, learned: &Learned) -> Figure {
             .mark(solid.label(&format!("β_{{{name}}} {:.1}", fit.published)))
             .mark(dashed.label(&format!("{:.1}", fit.least_squares)));
     }
-    Figure::new("A-x03", "Learned β lie between the memory's optima")
-        .caption(
-            "90 β that query-key-normalized transformers learned, and the β of the memory at its three \
-             optimal radii. Below by language pair, with the mean and its 95 % bootstrap interval over \
-             the five pairs.",
-        )
-        .panel(counts)
-        .panel(pairs)
+    let title = format!("Learned β and the memory's optima, n = {n}");
+    let caption = format!(
+        "90 β that query-key-normalized transformers learned, and the β of a memory of n = {n} bits at \
+         its radii of longest critical distance (CD), best signal-to-noise ratio (SNR) and largest \
+         capacity (Mem): solid lines as published, dashed by least squares. Below by language pair, with \
+         the mean and its 95 % bootstrap interval over the five pairs; the heights of the rings within a \
+         row mean nothing. The pair called unnamed has no name in the authors' file either."
+    );
+    Figure::new("A-x03", &title).caption(&caption).panel(counts).panel(pairs)
 }
 
 fn column(fits: &[Fit], of: impl Fn(&Fit) -> f64) -> Vec<f64> {
@@ -393,9 +417,12 @@ fn taylor(config: &Config, fits: &[Fit]) -> Figure {
             fitted(|fit| fit.least_squares).color(Color::Vermilion).dashed().label("least squares"),
         )
         .mark(Mark::line(&d, &beta).color(Color::Green).label("(n−2d)^{2}/4n"))
-        .mark(Mark::line(&d, &thrice).color(Color::Green).dashed().label("3(n−2d)^{2}/4n"));
+        .mark(Mark::line(&d, &thrice).color(Color::Green).dotted().label("3(n−2d)^{2}/4n"));
     Figure::new("A-x18", &format!("Taylor's β against the fits, n = {}", config.n))
-        .caption("The β of the Taylor exponential, and three times it, with both fits.")
+        .caption(
+            "The β of the Taylor exponential (solid green), and three times it (dotted), with both fits: \
+             as published (solid blue) and by least squares (dashed).",
+        )
         .panel(panel)
 }
 

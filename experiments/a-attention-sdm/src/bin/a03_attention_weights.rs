@@ -46,6 +46,13 @@ struct Weights {
     least_squares: Vec<f64>,
 }
 
+impl Weights {
+    /// Memory, caps and softmax, as published and by least squares.
+    fn curves(&self) -> [&Vec<f64>; 4] {
+        [&self.memory, &self.caps, &self.published, &self.least_squares]
+    }
+}
+
 struct Measured {
     all: Vec<Weights>,
     example: Weights,
@@ -98,7 +105,7 @@ impl Experiment for AttentionWeights {
         [text_figure(&measured.example).into()].into_iter().chain(appendix).collect()
     }
 
-    fn claims(_: &Config, Measured { example, .. }: &Measured) -> Vec<Claim> {
+    fn claims(config: &Config, Measured { example, .. }: &Measured) -> Vec<Claim> {
         let beta = Number::exact(example.beta);
         let mut claims = vec![
             Claim::about(
@@ -119,7 +126,9 @@ impl Experiment for AttentionWeights {
                 ),
             );
         }
-        claims
+        let elsewhere = format!("n, d = {:?}; published for (64, 11)", config.example);
+        let claims = claims.into_iter();
+        claims.map(|claim| claim.when(config.example == (64, 11), &elsewhere)).collect()
     }
 }
 
@@ -150,28 +159,41 @@ fn l1(one: &[f64], other: &[f64]) -> f64 {
     stats::sum(one.iter().zip(other).map(|(a, b)| (a - b).abs()))
 }
 
-/// The four curves up to a distance, as far as they stay above `floor`.
-fn curves(panel: Panel, weights: &Weights, upto: usize, floor: f64) -> Panel {
-    let curve = |values: &[f64]| -> (Vec<f64>, Vec<f64>) {
-        let kept = values.iter().take(upto + 1).take_while(|weight| **weight > floor);
-        kept.enumerate().map(|(d_v, weight)| (d_v as f64, *weight)).unzip()
-    };
-    let line = |values: &[f64]| {
-        let (x, y) = curve(values);
-        Mark::line(&x, &y)
-    };
-    let (x, memory) = curve(&weights.memory);
-    // Enough points to see the curve, few enough to see the lines behind it.
+/// The four curves in the look and with the names that all panels share. The memory is drawn at some 30
+/// points: enough to see it, few enough to see the lines behind them.
+fn four(
+    panel: Panel,
+    [memory, caps, published, least_squares]: [(Vec<f64>, Vec<f64>); 4],
+) -> Panel {
     let thin = |values: &[f64]| -> Vec<f64> {
         values.iter().copied().step_by(values.len().div_ceil(30).max(1)).collect()
     };
+    let line = |(x, y): &(Vec<f64>, Vec<f64>)| Mark::line(x, y);
     panel
-        .mark(line(&weights.caps).color(Color::Vermilion).label("spherical caps"))
-        .mark(line(&weights.published).color(Color::Blue).label("softmax, published β"))
-        .mark(
-            line(&weights.least_squares).color(Color::Sky).dashed().label("softmax, least squares"),
-        )
-        .mark(Mark::points(&thin(&x), &thin(&memory)).color(Color::Ink).label("memory"))
+        .mark(line(&caps).color(Color::Vermilion).label("spherical caps"))
+        .mark(line(&published).color(Color::Blue).label("softmax, published β"))
+        .mark(line(&least_squares).color(Color::Sky).dashed().label("softmax, least squares"))
+        .mark(Mark::points(&thin(&memory.0), &thin(&memory.1)).color(Color::Ink).label("memory"))
+}
+
+/// Weights up to a distance, as far as they stay above `floor`.
+fn curves(panel: Panel, weights: &Weights, upto: usize, floor: f64) -> Panel {
+    let curve = |values: &Vec<f64>| -> (Vec<f64>, Vec<f64>) {
+        let kept = values.iter().take(upto + 1).take_while(|weight| **weight > floor);
+        kept.enumerate().map(|(d_v, weight)| (d_v as f64, *weight)).unzip()
+    };
+    four(panel, weights.curves().map(curve))
+}
+
+/// One number of each curve against the radius.
+fn by_radius(y: Axis, all: &[&Weights], of: impl Fn(&Weights, &[f64]) -> f64) -> Panel {
+    let series = |at: usize| {
+        let values =
+            all.iter().map(|weights| (weights.d as f64, of(weights, weights.curves()[at])));
+        values.unzip()
+    };
+    let panel = Panel::new(Axis::linear("Hamming radius d (bits)"), y).title("every d").legend();
+    four(panel, [0, 1, 2, 3].map(series))
 }
 
 fn text_figure(weights: &Weights) -> Figure {
@@ -190,27 +212,37 @@ fn text_figure(weights: &Weights) -> Figure {
 
 fn every_radius(id: &str, n: usize, all: &[Weights]) -> Figure {
     let mut figure = Figure::new(id, &format!("Memory and attention at every radius, n = {n}"))
-        .caption("Weight of a pattern against its distance, linear and on a log scale.")
+        .caption(
+            "For each radius d the weight of a pattern against its distance d_v from the query, linear as \
+             far as the memory gives 99 % of its weight, and on a log scale up to 2d, where the memory ends. \
+             The last two panels: the L1 distance of each curve from the memory's, and the weight that a \
+             pattern gets at the query itself, at every radius.",
+        )
         .width(Width::Page)
         .columns(4)
         .panel_height_mm(30.0);
-    for weights in all.iter().filter(|weights| weights.n == n) {
-        // As far as the memory gives 99 % of its weight.
+    let all: Vec<_> = all.iter().filter(|weights| weights.n == n).collect();
+    for weights in &all {
         let mut sum = 0.0;
         let near = weights.memory.iter().take_while(|weight| {
             sum += **weight;
             sum < 0.99
         });
         let near = near.count().max(6) + 2;
-        let linear = Panel::new(Axis::linear("d_{v}"), Axis::linear("weight"));
-        let log = Panel::new(Axis::linear("d_{v}"), Axis::log10("weight").range(1e-12, 1.0));
+        let end = 2 * weights.d;
+        // Softmax falls least; three decades below it the memory is seen to leave it.
+        let least = weights.published[..=end].iter().copied().fold(1.0, f64::min);
+        let floor = (least * 1e-3).max(1e-12);
+        let linear = Panel::new(Axis::linear("d_{v} (bits)"), Axis::linear("weight"));
+        let log = Axis::log10("weight").range(floor, 1.0);
+        let log = Panel::new(Axis::linear("d_{v} (bits)"), log);
         let title = format!("d = {}", weights.d);
-        figure = figure.panel(curves(linear.title(&title), weights, near, -1.0)).panel(curves(
-            log.title(&title),
-            weights,
-            2 * weights.d,
-            1e-12,
-        ));
+        figure = figure
+            .panel(curves(linear.title(&title).legend(), weights, near, -1.0))
+            .panel(curves(log.title(&title), weights, end, floor));
     }
+    let distance = Axis::linear("L1 from memory");
     figure
+        .panel(by_radius(distance, &all, |weights, curve| l1(&weights.memory, curve)))
+        .panel(by_radius(Axis::linear("weight at d_{v} = 0"), &all, |_, curve| curve[0]))
 }
