@@ -5,6 +5,8 @@ use crate::error::check;
 use crate::summary::quantile_of_sorted;
 use seed::Rng;
 
+const OP: &str = "bootstrap interval";
+
 /// An interval of numbers, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
@@ -48,8 +50,54 @@ pub fn bootstrap_ci(
     level: f64,
     rng: &mut Rng,
 ) -> Result<Interval, StatsError> {
-    const OP: &str = "bootstrap interval";
     check(OP, 1, values)?;
+    let mut sample = values.to_vec();
+    let of_places = |places: &[usize]| {
+        for (value, place) in sample.iter_mut().zip(places) {
+            *value = values[*place];
+        }
+        statistic(&sample)
+    };
+    bootstrap_ci_of_places(values.len(), of_places, n_resamples, level, rng)
+}
+
+/// As [`bootstrap_ci`], for observations that are no plain numbers: the statistic is told which of the N
+/// observations were drawn.
+///
+/// # Randomness
+///
+/// N·`n_resamples` draws of [`Rng::below`] from `rng`: the same stream gives the same interval.
+///
+/// # Errors
+///
+/// As [`bootstrap_ci`].
+///
+/// # Examples
+///
+/// ```
+/// use stats::{bootstrap_ci_of_places, sum};
+///
+/// // The slope through the origin of three points.
+/// let points = [(1.0, 1.0), (2.0, 2.2), (3.0, 2.8)];
+/// let slope = |places: &[usize]| {
+///     let drawn = || places.iter().map(|place| points[*place]);
+///     sum(drawn().map(|(x, y)| x * y)) / sum(drawn().map(|(x, _)| x * x))
+/// };
+/// let mut rng = seed::Seed::new(0).stream("doc", "bootstrap");
+/// let interval = bootstrap_ci_of_places(3, slope, 1000, 0.95, &mut rng)?;
+/// assert!(interval.low < slope(&[0, 1, 2]) && slope(&[0, 1, 2]) < interval.high);
+/// # Ok::<(), stats::StatsError>(())
+/// ```
+pub fn bootstrap_ci_of_places(
+    n: usize,
+    mut statistic: impl FnMut(&[usize]) -> f64,
+    n_resamples: usize,
+    level: f64,
+    rng: &mut Rng,
+) -> Result<Interval, StatsError> {
+    if n == 0 {
+        return Err(StatsError::TooFew { op: OP, expected: 1, got: 0 });
+    }
     if !(level > 0.0 && level < 1.0) {
         return Err(StatsError::Range {
             op: OP,
@@ -58,11 +106,11 @@ pub fn bootstrap_ci(
             interval: "(0, 1)",
         });
     }
-    let mut sample = values.to_vec();
+    let mut places = vec![0; n];
     let mut statistics: Vec<f64> = (0..n_resamples)
         .map(|_| {
-            sample.fill_with(|| values[rng.below(values.len())]);
-            statistic(&sample)
+            places.fill_with(|| rng.below(n));
+            statistic(&places)
         })
         .collect();
     check(OP, 1, &statistics)?;

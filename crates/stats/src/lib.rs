@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
 mod bootstrap;
+mod crossing;
 mod error;
 mod histogram;
 mod normal;
@@ -12,7 +13,8 @@ mod poisson;
 mod regression;
 mod summary;
 
-pub use bootstrap::{Interval, bootstrap_ci};
+pub use bootstrap::{Interval, bootstrap_ci, bootstrap_ci_of_places};
+pub use crossing::last_fall;
 pub use error::StatsError;
 pub use histogram::{Histogram, histogram};
 pub use normal::{normal_cdf, normal_quantile};

@@ -30,7 +30,7 @@ use manifest::decode::learned_betas;
 use sdm::optimal::optimal_radii;
 use sdm::{SlopeEstimator, fit_beta};
 use serde::{Deserialize, Serialize};
-use stats::{Histogram, bootstrap_ci, histogram, mean};
+use stats::{Histogram, bootstrap_ci_of_places, histogram, mean};
 
 const LEARNED: &str = "attention-sdm/KeyQuery_Norm_Learnt_Betas.txt";
 /// What the three radii are optimal for; the published radius (by a secondary source) and β (authors' code).
@@ -315,15 +315,11 @@ fn learned(config: &Config, bytes: &[u8]) -> Result<Learned> {
     let seed = *config.seeds.first().context("the bootstrap needs a seed")?;
     let mut rng = seed::Seed::new(seed).stream(BetaFits::ID, "bootstrap over language pairs");
     // A resample draws as many pairs as there are, with replacement, and pools their values.
-    let places: Vec<f64> = (0..pairs.len()).map(|place| place as f64).collect();
-    let pooled_mean = |drawn: &[f64]| {
-        let of = |place: &f64| {
-            let same = places.iter().position(|other| other.total_cmp(place).is_eq());
-            same.map_or(&[][..], |place| &pairs[place].1)
-        };
-        mean_of(&drawn.iter().flat_map(of).copied().collect::<Vec<_>>())
+    let pooled_mean = |places: &[usize]| {
+        mean_of(&places.iter().flat_map(|place| &pairs[*place].1).copied().collect::<Vec<_>>())
     };
-    let ci = bootstrap_ci(&places, pooled_mean, config.n_resamples, 0.95, &mut rng)?;
+    let n = config.n_resamples;
+    let ci = bootstrap_ci_of_places(pairs.len(), pooled_mean, n, 0.95, &mut rng)?;
     let mean = Number::estimate(mean(&all)?, [ci.low, ci.high]).n(pairs.len() as u64);
     Ok(Learned { pairs, bins: histogram(&all, config.n_bins)?, all, mean })
 }

@@ -32,7 +32,7 @@ use sdm::optimal::{
 use sdm::{Draws, Memory, NeuronStore, SdmError, States as _, converge, perturb};
 use seed::Seed;
 use serde::{Deserialize, Serialize};
-use stats::bootstrap_ci;
+use stats::{bootstrap_ci_of_places, last_fall};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -159,12 +159,13 @@ impl Experiment for KanervaStore {
         let found = found.map(|(at, distance)| {
             mean(|answers| &answers.found, at, &format!("found, {distance}"))
         });
+        let settled: Vec<f64> = config.settled.iter().map(|distance| *distance as f64).collect();
         let critical = resampled(config, &stores, "critical distance", |drawn| {
             let share = |at: usize| {
                 let hits = drawn.iter().map(|(store, target)| stores[*store].found[at][*target]);
                 stats::sum(hits) / drawn.len() as f64
             };
-            half_found(&config.settled, &(0..config.settled.len()).map(share).collect::<Vec<_>>())
+            last_fall(&settled, &(0..config.settled.len()).map(share).collect::<Vec<_>>(), 0.5)
         })?;
         Ok(Measured {
             paper: map(step_distances(&counts, m)),
@@ -203,6 +204,8 @@ impl Experiment for KanervaStore {
     }
 
     fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
+        let Config { n, n_neurons, radius, n_patterns, .. } = *config;
+        let published = (n, n_neurons, radius, n_patterns) == (1000, 1_000_000, 451, 10_000);
         let map = measured.paper.iter().copied().map(Some).collect::<Vec<_>>();
         let eq_25 = critical_distance(&map).unwrap_or(0.0);
         let value = |id: &str, source: &str, text: &str, published: f64, digit: f64| {
@@ -218,7 +221,7 @@ impl Experiment for KanervaStore {
         let within = |id: &str, text: &str, gap: &Number| {
             Claim::about(id, "App. B, Eq. (25)", text).at_most(10.0, "largest gap, bits", gap)
         };
-        vec![
+        let claims = [
             value(
                 "a09.critical_paper",
                 "App. Fig. 17a, by a secondary source",
@@ -236,7 +239,8 @@ impl Experiment for KanervaStore {
                 "the critical distance of a real store is 204.3",
                 204.3,
                 0.05,
-            ),
+            )
+            .note("how that store was read, and how certain its number is, is not known"),
             within(
                 "a09.eq_25_own",
                 "Eq. (25) tells a read's answer within 10 bits, patterns stored at themselves",
@@ -261,7 +265,9 @@ impl Experiment for KanervaStore {
                 &gap(1, &measured.hetero),
             )
             .note("a statement of this project, not of the paper"),
-        ]
+        ];
+        let elsewhere = "another memory than n = 1000, r = 10^6, d = 451, m = 10^4";
+        claims.into_iter().map(|claim| claim.when(published, elsewhere)).collect()
     }
 }
 
@@ -355,31 +361,10 @@ fn resampled(
         (0..stores.len()).flat_map(|store| (0..n_targets).map(move |t| (store, t))).collect();
     let seed = Seed::new(*config.seeds.first().context("the bootstrap needs a seed")?);
     let mut rng = seed.stream(KanervaStore::ID, &format!("bootstrap, {purpose}"));
-    // One number stands for each place of a resample; which store and target it means is drawn inside.
-    let places: Vec<f64> = (0..all.len()).map(|place| place as f64).collect();
-    let of = |drawn: &[f64]| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places")]
-        let pairs: Vec<(usize, usize)> = drawn.iter().map(|place| all[*place as usize]).collect();
-        statistic(&pairs)
-    };
-    let ci = bootstrap_ci(&places, of, config.n_resamples, 0.95, &mut rng)?;
+    let of =
+        |places: &[usize]| statistic(&places.iter().map(|place| all[*place]).collect::<Vec<_>>());
+    let ci = bootstrap_ci_of_places(all.len(), of, config.n_resamples, 0.95, &mut rng)?;
     Ok(Number::estimate(statistic(&all), [ci.low, ci.high]).n(all.len() as u64))
-}
-
-/// The distance at which the share of queries that find their pattern falls through one half, linear
-/// between the measured ones; the ends of the range if it does not.
-fn half_found(distances: &[usize], shares: &[f64]) -> f64 {
-    let falls = shares.windows(2).rposition(|pair| pair[0] >= 0.5 && pair[1] < 0.5);
-    let end = |at: usize| distances.get(at).map_or(0.0, |distance| *distance as f64);
-    let Some(at) = falls else {
-        return if shares.first().is_some_and(|share| *share < 0.5) {
-            end(0)
-        } else {
-            end(distances.len().saturating_sub(1))
-        };
-    };
-    let part = (shares[at] - 0.5) / (shares[at] - shares[at + 1]);
-    end(at) + part * (end(at + 1) - end(at))
 }
 
 /// Where each map of one read crosses the diagonal.
@@ -444,7 +429,10 @@ fn figure_17a(config: &Config, measured: &Measured) -> Figure {
         "A-fig17a",
         &format!(
             "A real store, n = {}, r = {}, d = {}, m = {}",
-            config.n, config.n_neurons, config.radius, config.n_patterns
+            config.n,
+            power(config.n_neurons),
+            config.radius,
+            power(config.n_patterns)
         ),
     )
     .caption(
@@ -456,6 +444,14 @@ fn figure_17a(config: &Config, measured: &Measured) -> Figure {
     .columns(2)
     .panel(one.title("one read"))
     .panel(found.title("read until settled"))
+}
+
+/// A power of ten as one.
+fn power(count: usize) -> String {
+    match (4..=9).find(|exponent| 10_usize.pow(*exponent) == count) {
+        Some(exponent) => format!("10^{{{exponent}}}"),
+        None => count.to_string(),
+    }
 }
 
 /// Mean distance after each read, of the store and of a chain of fresh queries.
