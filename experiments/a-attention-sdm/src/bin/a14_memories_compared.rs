@@ -6,12 +6,12 @@
 //! for how much memory and how many operations a read?
 //!
 //! The nearest pattern (top-1) is the cheap baseline and the ceiling: no read can do better than to answer
-//! with the pattern that is nearest. Radius and β are the paper's: d*_SNR for the memory at hand, and the
-//! published β of the fit to it; β of sparsemax and of top-k is the same.
+//! with the pattern that is nearest. Each memory has the radius, or the published β of the fit to the
+//! radius, that reaches farthest on a data set of its own: d*_SNR or up to four bits less.
 //!
 //! *Visible:* memories that keep the patterns themselves reach nearly as far as the nearest pattern, at n
-//! bits a pattern; neurons buy the same reach with a hundred to a thousand times the memory, and pay it at
-//! each read as well. *Run:* `just fig A-y50`; two minutes.
+//! bits a pattern; real neurons need a thousand times the memory and more, and pay it at each read as well.
+//! *Run:* `just fig A-y50`; two minutes.
 
 use std::process::ExitCode;
 
@@ -41,6 +41,8 @@ struct Config {
     compared_at: usize,
     /// Numbers of neurons r of the real stores.
     n_neurons: Vec<usize>,
+    /// Radii that are tried: d*_SNR less each of these.
+    radii_below: Vec<usize>,
     /// Flipped bits of the queries.
     flips: Vec<usize>,
     /// Flipped bits of the queries by which capacity is judged.
@@ -89,6 +91,8 @@ impl Kind {
 struct Point {
     kind: Kind,
     m: usize,
+    /// The radius that it uses, or whose β.
+    radius: usize,
     /// Flips from which half of the queries find their pattern.
     critical: Number,
     /// Share of queries with `capacity_flips` flips that find it.
@@ -125,6 +129,7 @@ impl Experiment for MemoriesCompared {
                 Tier::Smoke => vec![1000, 10_000],
                 _ => vec![1000, 10_000, 100_000, 1_000_000],
             },
+            radii_below: if smoke { vec![0] } else { (0..=4).collect() },
             flips: (0..=15).map(|step| 2 * step).collect(),
             capacity_flips: 6,
             n_targets: match tier {
@@ -211,70 +216,119 @@ fn main() -> ExitCode {
     experiment::main::<MemoriesCompared>()
 }
 
-/// Asks one memory of m patterns from every distance, on every data set.
+/// Asks one memory of m patterns from every distance, on every data set, with the radius that is best on
+/// another.
 fn point(config: &Config, kind: Kind, m: usize) -> Result<Point> {
-    let (mut found, mut bytes, mut operations) = (Vec::new(), 0.0, 0.0);
-    for seed in &config.seeds {
-        let seed = Seed::new(*seed);
-        let stream = |purpose: &str| seed.stream(MemoriesCompared::ID, purpose);
-        let patterns = BitMatrix::random(m, config.n, &mut stream(&format!("{m} patterns")));
-        let targets = patterns.select(&(0..config.n_targets.min(m)).collect::<Vec<_>>());
-        let queries: Vec<BitMatrix> = (config.flips.iter())
-            .map(|flips| {
-                perturb::flip_bits(&targets, *flips, &mut stream(&format!("{flips} flips")))
-            })
-            .collect();
-        let ask = Ask { config, seed, targets: &targets, queries: &queries };
-        let n = config.n as f64;
-        if let Kind::Neurons(r) = kind {
-            let d = radius(config.n, m, r as f64)?;
-            let mut addresses = stream(&format!("addresses of {r} neurons"));
-            let mut store =
-                NeuronStore::new(BitMatrix::random(r, config.n, &mut addresses), config.n, d)?;
-            store.write(&patterns, &patterns)?;
-            found.push(ask.found(&store)?);
-            bytes = store.n_bytes() as f64;
-            let active = r as f64 * HammingSpace::new(config.n)?.fraction_at_radius(d);
-            operations = r as f64 * n / 64.0 + active * n;
-        } else {
-            let separation = separation(config.n, kind, m)?;
-            operations = m as f64 * n / 64.0 + n * support(&*separation, &patterns, &queries);
-            bytes = m as f64 * n / 8.0;
-            found.push(ask.found(&BinaryMemory::new(patterns, separation))?);
+    let farthest = radius(config.n, m, kind)?;
+    let mut best = (0, f64::NEG_INFINITY);
+    for d in config.radii_below.iter().map(|below| farthest.saturating_sub(*below).max(2)) {
+        let base = *config.seeds.first().context("a seed is needed")?;
+        let found = ask(config, kind, m, d, Seed::new(base), "tuning, ")?.found;
+        let reach = critical(config, &found, &(0..found.len()).collect::<Vec<_>>());
+        if reach > best.1 {
+            best = (d, reach);
         }
     }
-    let flips: Vec<f64> = config.flips.iter().map(|flips| *flips as f64).collect();
-    let all: Vec<Vec<f64>> = found.into_iter().flatten().collect();
-    let share = |at: usize, places: &[usize]| {
-        stats::sum(places.iter().map(|place| all[*place][at])) / places.len() as f64
-    };
-    let critical = |places: &[usize]| {
-        let shares: Vec<f64> = (0..flips.len()).map(|at| share(at, places)).collect();
-        last_fall(&flips, &shares, 0.5)
-    };
+    let (mut found, mut bytes, mut operations) = (Vec::new(), 0.0, 0.0);
+    for seed in &config.seeds {
+        let answers = ask(config, kind, m, best.0, Seed::new(*seed), "")?;
+        found.extend(answers.found);
+        (bytes, operations) = (answers.bytes, answers.operations);
+    }
     let seed = Seed::new(*config.seeds.first().context("the bootstrap needs a seed")?);
     let mut rng = seed.stream(MemoriesCompared::ID, &format!("bootstrap, {}, {m}", kind.name()));
-    let ci = bootstrap_ci_of_places(all.len(), critical, config.n_resamples, 0.95, &mut rng)?;
-    let every: Vec<usize> = (0..all.len()).collect();
+    let reach = |places: &[usize]| critical(config, &found, places);
+    let ci = bootstrap_ci_of_places(found.len(), reach, config.n_resamples, 0.95, &mut rng)?;
+    let every: Vec<usize> = (0..found.len()).collect();
     let judged = config.flips.iter().position(|flips| *flips == config.capacity_flips);
     Ok(Point {
         kind,
         m,
-        critical: Number::estimate(critical(&every), [ci.low, ci.high]).n(all.len() as u64),
-        found: share(judged.context("capacity_flips is not among flips")?, &every),
+        radius: best.0,
+        critical: Number::estimate(reach(&every), [ci.low, ci.high]).n(found.len() as u64),
+        found: share(&found, judged.context("capacity_flips is not among flips")?, &every),
         bytes,
         operations,
     })
 }
 
-/// d*_SNR, for m patterns and r neurons.
-fn radius(n: usize, m: usize, r: f64) -> Result<usize> {
+/// The share of these queries that find their pattern from the flips at a place of the list.
+fn share(found: &[Vec<f64>], at: usize, places: &[usize]) -> f64 {
+    stats::sum(places.iter().map(|place| found[*place][at])) / places.len() as f64
+}
+
+/// Flips from which half of these queries find their pattern.
+fn critical(config: &Config, found: &[Vec<f64>], places: &[usize]) -> f64 {
+    let flips: Vec<f64> = config.flips.iter().map(|flips| *flips as f64).collect();
+    let shares: Vec<f64> = (0..flips.len()).map(|at| share(found, at, places)).collect();
+    last_fall(&flips, &shares, 0.5)
+}
+
+/// What a memory answers on one data set.
+struct Answers {
+    /// By target, then by flips: 1 if the query finds its pattern, else 0.
+    found: Vec<Vec<f64>>,
+    bytes: f64,
+    operations: f64,
+}
+
+fn ask(config: &Config, kind: Kind, m: usize, d: usize, seed: Seed, data: &str) -> Result<Answers> {
+    let stream = |what: &str| seed.stream(MemoriesCompared::ID, &format!("{data}{what}"));
+    let n = config.n as f64;
+    let patterns = BitMatrix::random(m, config.n, &mut stream(&format!("{m} patterns")));
+    let targets = patterns.select(&(0..config.n_targets.min(m)).collect::<Vec<_>>());
+    let queries: Vec<BitMatrix> = (config.flips.iter())
+        .map(|flips| perturb::flip_bits(&targets, *flips, &mut stream(&format!("{flips} flips"))))
+        .collect();
+    if let Kind::Neurons(r) = kind {
+        let addresses =
+            BitMatrix::random(r, config.n, &mut stream(&format!("addresses of {r} neurons")));
+        let mut store = NeuronStore::new(addresses, config.n, d)?;
+        store.write(&patterns, &patterns)?;
+        let active = r as f64 * HammingSpace::new(config.n)?.fraction_at_radius(d);
+        return Ok(Answers {
+            found: found(config, &store, &targets, &queries)?,
+            bytes: store.n_bytes() as f64,
+            operations: r as f64 * n / 64.0 + active * n,
+        });
+    }
+    let separation = separation(config.n, kind, d)?;
+    let operations = m as f64 * n / 64.0 + n * support(&*separation, &patterns, &queries);
+    let memory = BinaryMemory::new(patterns, separation);
+    let found = found(config, &memory, &targets, &queries)?;
+    Ok(Answers { found, bytes: m as f64 * n / 8.0, operations })
+}
+
+/// By target, then by flips: 1 if the query finds its pattern, to the bit, else 0.
+fn found(
+    config: &Config,
+    memory: &impl Memory<States = BitMatrix>,
+    targets: &BitMatrix,
+    queries: &[BitMatrix],
+) -> Result<Vec<Vec<f64>>> {
+    let draws =
+        Draws { seed: Seed::new(0), id: MemoriesCompared::ID, purpose: "no draws are made" };
+    let mut found = vec![vec![0.0; queries.len()]; targets.n_rows()];
+    for (at, queries) in queries.iter().enumerate() {
+        let ends = converge(memory, queries, config.max_reads, 0.0, draws)?;
+        for (target, found) in found.iter_mut().enumerate() {
+            found[at] = f64::from(u8::from(ends.states.is_near(target, targets, target, 0.0)));
+        }
+    }
+    Ok(found)
+}
+
+/// d*_SNR, for m patterns and as many neurons as there are, or one at every address.
+fn radius(n: usize, m: usize, kind: Kind) -> Result<usize> {
+    let r = match kind {
+        Kind::Neurons(r) => r as f64,
+        _ => libm::exp2(n as f64),
+    };
     let fraction = snr_optimal_fraction(m as u64, r)?;
     Ok(HammingSpace::new(n)?.radius_at_fraction(fraction)?)
 }
 
-fn separation(n: usize, kind: Kind, m: usize) -> Result<Box<dyn Separation>> {
-    let d = radius(n, m, libm::exp2(n as f64))?;
+fn separation(n: usize, kind: Kind, d: usize) -> Result<Box<dyn Separation>> {
     let counts = HammingSpace::new(n)?.ln_intersections(d);
     #[expect(clippy::cast_possible_truncation, reason = "β in 32 bits")]
     let beta = fit_beta(n, &counts, 0..d, SlopeEstimator::Published)?.beta as f32;
@@ -307,41 +361,43 @@ fn support(separation: &dyn Separation, patterns: &BitMatrix, queries: &[BitMatr
     n_weights as f64 / f64::from(n_queries.max(1))
 }
 
-/// The queries of one data set.
-struct Ask<'a> {
-    config: &'a Config,
-    seed: Seed,
-    targets: &'a BitMatrix,
-    queries: &'a [BitMatrix],
-}
-
-impl Ask<'_> {
-    /// By target, then by flips: 1 if the query finds its pattern, else 0.
-    fn found(&self, memory: &impl Memory<States = BitMatrix>) -> Result<Vec<Vec<f64>>> {
-        let n_targets = self.targets.n_rows();
-        let mut found = vec![vec![0.0; self.queries.len()]; n_targets];
-        let draws =
-            Draws { seed: self.seed, id: MemoriesCompared::ID, purpose: "no draws are made" };
-        for (at, queries) in self.queries.iter().enumerate() {
-            let ends = converge(memory, queries, self.config.max_reads, 0.0, draws)?;
-            for (target, found) in found.iter_mut().enumerate() {
-                let is_found = ends.states.is_near(target, self.targets, target, 0.0);
-                found[at] = f64::from(u8::from(is_found));
-            }
-        }
-        Ok(found)
-    }
-}
-
-fn color(kind: Kind) -> Color {
+fn color(config: &Config, kind: Kind) -> Color {
     match kind {
-        Kind::Neurons(_) => Color::Gray,
+        Kind::Neurons(r) => {
+            let place = config.n_neurons.iter().position(|other| *other == r).unwrap_or(0);
+            Color::sequential(place, config.n_neurons.len())
+        }
         Kind::Circles => Color::Vermilion,
         Kind::Softmax => Color::Blue,
-        Kind::Sparsemax => Color::Green,
+        Kind::Sparsemax => Color::Amber,
         Kind::TopK(1) => Color::Ink,
         Kind::TopK(_) => Color::Purple,
     }
+}
+
+fn marker(kind: Kind) -> Marker {
+    match kind {
+        Kind::Neurons(_) => Marker::Circle,
+        Kind::Circles | Kind::Softmax => Marker::Square,
+        Kind::Sparsemax | Kind::TopK(16) => Marker::Triangle,
+        Kind::TopK(_) => Marker::Ring,
+    }
+}
+
+/// Critical distances with intervals, and a line through them.
+fn reach(config: &Config, points: &[&Point], x: fn(&Point) -> f64) -> Vec<Mark> {
+    let Some(kind) = points.first().map(|point| point.kind) else { return Vec::new() };
+    let of =
+        |end: fn(&Point) -> f64| -> Vec<f64> { points.iter().map(|point| end(point)).collect() };
+    let (x, y) = (of(x), of(|point| point.critical.value));
+    let low = of(|point| point.critical.ci_low.unwrap_or(point.critical.value));
+    let high = of(|point| point.critical.ci_high.unwrap_or(point.critical.value));
+    let color = color(config, kind);
+    let bars = Mark::error_bars(&x, &y, &low, &high).marker(marker(kind));
+    vec![
+        Mark::line(&x, &y).color(color).series(&format!("{}, line", kind.name())),
+        bars.color(color).label(&kind.name()),
+    ]
 }
 
 fn figure(config: &Config, measured: &Measured) -> Figure {
@@ -351,63 +407,42 @@ fn figure(config: &Config, measured: &Measured) -> Figure {
             kinds.push(point.kind);
         }
     }
-    let reach = || Axis::linear("critical distance (bits)").range(0.0, 32.0);
-    let mut over_m = Panel::new(Axis::log10("stored patterns m"), reach()).title("reach");
-    for kind in &kinds {
-        let points: Vec<&Point> =
-            measured.points.iter().filter(|point| point.kind == *kind).collect();
-        let m: Vec<f64> = points.iter().map(|point| point.m as f64).collect();
-        let value = |end: fn(&Number) -> f64| -> Vec<f64> {
-            points.iter().map(|point| end(&point.critical)).collect()
-        };
-        let line = Mark::line(&m, &value(|number| number.value)).color(color(*kind));
-        let band = Mark::band(
-            &m,
-            &value(|number| number.ci_low.unwrap_or(number.value)),
-            &value(|number| number.ci_high.unwrap_or(number.value)),
-        );
-        let line = if matches!(kind, Kind::TopK(1)) { line.dashed() } else { line };
-        over_m = over_m
-            .mark(band.color(color(*kind)).series(&format!("{}, 95 %", kind.name())))
-            .mark(line.label(&kind.name()));
-    }
-    let against = |label: &str, title: &str, cost: fn(&Point) -> f64| {
-        let mut panel = Panel::new(Axis::log10(label), reach()).title(title);
-        let at: Vec<&Point> =
-            measured.points.iter().filter(|point| point.m == config.compared_at).collect();
-        let stores: Vec<&&Point> =
-            at.iter().filter(|point| matches!(point.kind, Kind::Neurons(_))).collect();
-        let x: Vec<f64> = stores.iter().map(|point| cost(point)).collect();
-        let y: Vec<f64> = stores.iter().map(|point| point.critical.value).collect();
-        panel = panel.mark(Mark::line(&x, &y).color(Color::Gray).series("real neurons"));
-        for point in at {
-            let [low, high] = point.critical.ci().unwrap_or([point.critical.value; 2]);
-            let bar = Mark::error_bars(&[cost(point)], &[point.critical.value], &[low], &[high]);
-            let bar =
-                if matches!(point.kind, Kind::TopK(1)) { bar.marker(Marker::Ring) } else { bar };
-            panel = panel.mark(bar.color(color(point.kind)).label(&point.kind.name()));
+    let of = |kind: Kind, m: Option<usize>| -> Vec<&Point> {
+        let is_meant = |point: &&Point| point.kind == kind && m.is_none_or(|m| point.m == m);
+        measured.points.iter().filter(is_meant).collect()
+    };
+    let panel = |label: &str, title: &str, m: Option<usize>, x: fn(&Point) -> f64| {
+        let reach_axis = Axis::linear("critical distance (bits)").range(-1.0, 32.0);
+        let mut panel = Panel::new(Axis::log10(label), reach_axis).title(title).legend();
+        if m.is_some() {
+            let stores = kinds.iter().filter(|kind| matches!(kind, Kind::Neurons(_)));
+            let stores: Vec<&Point> = stores.flat_map(|kind| of(*kind, m)).collect();
+            let y: Vec<f64> = stores.iter().map(|point| point.critical.value).collect();
+            let x: Vec<f64> = stores.iter().map(|point| x(point)).collect();
+            panel = panel.mark(Mark::line(&x, &y).color(Color::Gray).series("real neurons"));
+        }
+        for kind in &kinds {
+            panel = panel.marks(reach(config, &of(*kind, m), x));
         }
         panel
     };
-    let title = format!("n = {}, random patterns", config.n);
-    Figure::new("A-y50", &title)
+    let m = Some(config.compared_at);
+    Figure::new("A-y50", &format!("Reach and cost of memories, n = {}, random patterns", config.n))
         .caption(&format!(
-            "Critical distance: flips from which half of the queries find their pattern. Left: against the number \
-             of stored patterns, with 95 % intervals over queries and data sets. Middle and right: at m = {}, \
-             against the bytes that are kept, and against the word comparisons and additions of one read. The \
-             nearest pattern is what no memory can exceed.",
+            "Critical distance: flips from which half of the queries find their pattern, with 95 % intervals over              queries and data sets. a: against the number of stored patterns. b, c: at m = {}, against the bytes              that are kept, and against the word comparisons and additions of one read. The nearest pattern is              what no memory can exceed.",
             config.compared_at
         ))
         .width(Width::Page)
         .columns(3)
-        .panel(over_m)
-        .panel(against("bytes kept", "reach for memory", |point| point.bytes))
-        .panel(against("operations a read", "reach for compute", |point| point.operations))
+        .panel(panel("stored patterns m", "reach", None, |point| point.m as f64))
+        .panel(panel("bytes kept", "reach for memory", m, |point| point.bytes))
+        .panel(panel("operations a read", "reach for compute", m, |point| point.operations))
 }
 
 fn table(config: &Config, measured: &Measured) -> Table {
     let mut table = Table::new("A-y51", "Capacity, reach and cost of every memory")
         .column("memory", "")
+        .column("radius", "bits")
         .column("capacity, at least", "patterns")
         .column("critical distance", "bits")
         .column("kept", "bytes a pattern")
@@ -418,6 +453,12 @@ fn table(config: &Config, measured: &Measured) -> Table {
         let capacity = measured.points.iter().filter(holds).map(|other| other.m).max();
         table = table.row(vec![
             Cell::text(&point.kind.name().replace(['{', '}'], "")),
+            // The nearest pattern is the same at every β.
+            if point.kind == Kind::TopK(1) {
+                Cell::Missing
+            } else {
+                Cell::number(point.radius as f64, 0)
+            },
             capacity.map_or(Cell::Missing, |m| Cell::number(m as f64, 0)),
             Cell::number(point.critical.value, 1),
             Cell::number(point.bytes / point.m as f64, 0),
