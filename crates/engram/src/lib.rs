@@ -5,7 +5,7 @@
 //!
 //! | feature | paper | crates |
 //! |---|---|---|
-//! | `paper-a` | attention approximates Sparse Distributed Memory | `figures`, `geometry`, `sdm`, `seed`, `stats` |
+//! | `paper-a` | attention approximates Sparse Distributed Memory | `figures`, `geometry`, `kernels`, `sdm`, `seed`, `stats` |
 //!
 //! In a notebook with an evcxr kernel:
 //!
@@ -26,4 +26,4 @@
 //! ```
 
 #[cfg(feature = "paper-a")]
-pub use {figures, geometry, sdm, seed, stats};
+pub use {figures, geometry, kernels, sdm, seed, stats};

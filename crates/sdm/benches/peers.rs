@@ -72,8 +72,8 @@ impl Peer {
         let input = child.stdin.take().expect("an input");
         let output = BufReader::new(child.stdout.take().expect("an output"));
         let mut peer = Self { child, input, output, version: String::new() };
-        peer.version = peer.line()["version"].as_str().expect("a version").to_owned();
-        peer
+        let version = peer.line();
+        Self { version: version["version"].as_str().expect("a version").to_owned(), ..peer }
     }
 
     fn line(&mut self) -> Value {
