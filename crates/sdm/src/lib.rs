@@ -13,13 +13,11 @@
 //! - [`NeuronStore`]: the memory with real neurons;
 //! - [`BinaryMemory`], [`ContinuousMemory`], [`converge`]: reading, once and until it settles;
 //! - [`Algorithm`]: the memories that Paper A's convergence experiments compare, on the same patterns;
-//! - [`perturb`]: queries at a chosen distance;
-//! - [`convergence`]: the algorithms that Paper A compares, on the same patterns and queries.
+//! - [`perturb`]: queries at a chosen distance.
 //!
 //! The sizes of the intersections come from the `geometry` crate.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
-pub mod convergence;
 pub mod optimal;
 pub mod perturb;
 pub mod separation;

@@ -304,6 +304,11 @@ pub fn read_on<M: Memory>(
             moving = kept.map(|(_, query)| *query).collect();
         } else if (0..moving.len()).all(still) {
             break;
+        } else if !memory.is_random() {
+            // To read a fixed point again changes nothing.
+            let fixed = |at: usize| after.is_near(at, &before, at, 0.0);
+            let kept = moving.iter().enumerate().filter(|(at, _)| !fixed(*at));
+            moving = kept.map(|(_, query)| *query).collect();
         }
     }
     Ok(Converged { states, n_reads })
@@ -359,6 +364,15 @@ mod tests {
         let far = BitMatrix::from_fn(1, 64, |_, bit| bit >= 11);
         let read = memory.read(&far, &[0], 0, DRAWS).unwrap();
         assert_eq!(read, BitMatrix::zeros(1, 64));
+    }
+
+    #[test]
+    fn a_vector_out_of_reach_stays() {
+        let pattern = Matrix::from_rows(1, 3, vec![1.0, 0.0, 0.0]).unwrap();
+        let caps = crate::separation::Caps::new(3, 1).unwrap();
+        let memory = ContinuousMemory::new(pattern, caps);
+        let far = Matrix::from_rows(1, 3, vec![-1.0, 0.0, 0.0]).unwrap();
+        assert_eq!(memory.read(&far, &[0], 0, DRAWS).unwrap(), far);
     }
 
     #[test]
