@@ -13,7 +13,8 @@
 //!
 //! *Departures:* below the paper tier one draw of perturbations instead of five, and fewer queries where every
 //! address has a neuron. Neurons are drawn once for each data set and radius, not for each perturbation. The
-//! third setting, n = 1000 and r = 10⁶, has few queries and no real neurons. Limited caps have the right number
+//! third setting, n = 1000 and r = 10⁶, has few queries and no real neurons. A vector stands still when what is read
+//! and scaled to length 1 does (the authors' code: before it is scaled). Limited caps have the right number
 //! of neurons, not e²/2 times as many (`published_caps`).
 
 use std::process::ExitCode;
@@ -276,11 +277,14 @@ impl Experiment for ConvergenceRandom {
             );
             let note = match (algorithm, radius) {
                 (A::ContinuousSoftmax, 27) => {
-                    "no cause established; fewer queries are read here than published, and queries that stop \
-                     together stop sooner when they are few"
+                    "the authors compare the mean that is read, before it is scaled to length 1, with the query, so \
+                     a short mean counts as motion and all 100 reads are made; scaled means stand still within \
+                     ε = 0.05 long before (at ε = 0.001 they fall to 0.034 here, too)"
                 }
                 (A::BinaryNeurons, 27) => {
-                    "no cause established; real neurons, limited ones and a neuron at every address agree here"
+                    "the interval ranges over queries of three data sets, and here it is the sets that differ: the \
+                     standard deviation over 30 sets is 0.05 at P = 0 and 0.03 at P = 12; real neurons, limited \
+                     ones and a neuron at every address agree on the same sets"
                 }
                 _ => "",
             };
