@@ -12,6 +12,7 @@
 //! - [`separation`]: the weights of every memory, of attention and its sparse relatives, under one trait;
 //! - [`NeuronStore`]: the memory with real neurons;
 //! - [`BinaryMemory`], [`ContinuousMemory`], [`converge`]: reading, once and until it settles;
+//! - [`Algorithm`]: the memories that Paper A's convergence experiments compare, on the same patterns;
 //! - [`perturb`]: queries at a chosen distance.
 //!
 //! The sizes of the intersections come from the `geometry` crate.
@@ -21,16 +22,22 @@ pub mod optimal;
 pub mod perturb;
 pub mod separation;
 
+mod algorithm;
 mod attention;
 mod beta_fit;
 mod error;
 mod memory;
 mod radii;
+mod states;
 mod store;
 
+pub use algorithm::{Algorithm, Ends, Patterns, Queries, Setting, StoredMemory};
 pub use attention::{softmax_weights, weights_from_ln_counts};
 pub use beta_fit::{BetaFit, SlopeEstimator, fit_beta};
 pub use error::SdmError;
-pub use memory::{BinaryMemory, ContinuousMemory, Converged, Draws, Memory, States, converge};
+pub use memory::{
+    BinaryMemory, ContinuousMemory, Converged, Draws, Memory, Stop, converge, read_on,
+};
 pub use radii::PAPER_RADII;
+pub use states::States;
 pub use store::NeuronStore;

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use seed::{Rng, Seed};
 
 use crate::separation::{Cue, Separation, Similarities};
-use crate::{NeuronStore, SdmError};
+use crate::{NeuronStore, SdmError, States};
 
 /// Queries that are weighed together. Fixed, so that results do not depend on the number of threads.
 const BATCH: usize = 256;
@@ -28,80 +28,6 @@ impl Draws<'_> {
     }
 }
 
-/// States of queries, one a row.
-pub trait States: Clone + Sync {
-    /// The number of rows.
-    fn n_rows(&self) -> usize;
-
-    /// The rows at these places.
-    #[must_use]
-    fn select(&self, rows: &[usize]) -> Self;
-
-    /// Replaces the rows at these places.
-    ///
-    /// # Errors
-    ///
-    /// [`SdmError::Kernel`] if the sizes do not fit.
-    fn put(&mut self, rows: &[usize], from: &Self) -> Result<(), SdmError>;
-
-    /// Whether a row differs from another's by at most ε in each coordinate.
-    fn is_near(&self, row: usize, other: &Self, other_row: usize, epsilon: f32) -> bool;
-
-    /// The cosine between a row and another's: of bits, 1 − 2·distance/n; of a row of zeros, 0.
-    fn cosine(&self, row: usize, other: &Self, other_row: usize) -> f64;
-}
-
-impl States for BitMatrix {
-    fn n_rows(&self) -> usize {
-        self.n_rows()
-    }
-
-    fn select(&self, rows: &[usize]) -> Self {
-        self.select(rows)
-    }
-
-    fn put(&mut self, rows: &[usize], from: &Self) -> Result<(), SdmError> {
-        Ok(self.put(rows, from)?)
-    }
-
-    fn is_near(&self, row: usize, other: &Self, other_row: usize, _: f32) -> bool {
-        self.row(row) == other.row(other_row)
-    }
-
-    fn cosine(&self, row: usize, other: &Self, other_row: usize) -> f64 {
-        let distance = f64::from(self.distance(row, other, other_row));
-        geometry::cosine_from_hamming(self.n_bits(), distance)
-    }
-}
-
-impl States for Matrix {
-    fn n_rows(&self) -> usize {
-        self.n_rows()
-    }
-
-    fn select(&self, rows: &[usize]) -> Self {
-        self.select(rows)
-    }
-
-    fn put(&mut self, rows: &[usize], from: &Self) -> Result<(), SdmError> {
-        Ok(self.put(rows, from)?)
-    }
-
-    fn is_near(&self, row: usize, other: &Self, other_row: usize, epsilon: f32) -> bool {
-        let pairs = self.row(row).iter().zip(other.row(other_row));
-        pairs.into_iter().all(|(a, b)| (a - b).abs() <= epsilon)
-    }
-
-    fn cosine(&self, row: usize, other: &Self, other_row: usize) -> f64 {
-        let dot = |a: &[f32], b: &[f32]| -> f64 {
-            a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
-        };
-        let (a, b) = (self.row(row), other.row(other_row));
-        let norms = (dot(a, a) * dot(b, b)).sqrt();
-        if norms > 0.0 { dot(a, b) / norms } else { 0.0 }
-    }
-}
-
 /// An associative memory: reading maps queries to queries.
 pub trait Memory: Sync {
     /// What it reads and answers.
@@ -120,6 +46,11 @@ pub trait Memory: Sync {
         step: usize,
         draws: Draws,
     ) -> Result<Self::States, SdmError>;
+
+    /// Whether two reads of the same query may differ.
+    fn is_random(&self) -> bool {
+        false
+    }
 }
 
 impl Memory for NeuronStore {
@@ -188,12 +119,17 @@ impl<S: Separation> Memory for BinaryMemory<S> {
         }
         Ok(read)
     }
+
+    fn is_random(&self) -> bool {
+        self.separation.is_random()
+    }
 }
 
 /// A memory of vectors under any separation function: the weighted mean of the values, scaled to length 1.
 ///
 /// Similarities are cosines between keys: of the vectors themselves, or of their images under a learned
-/// projection. A query that reaches no pattern reads zeros.
+/// projection. A query that reaches no pattern stays where it is, as in the authors' code of Paper A (whose
+/// bits, in that case, become zeros).
 #[derive(Clone, Debug)]
 pub struct ContinuousMemory<S> {
     projection: Option<Matrix>,
@@ -262,10 +198,19 @@ impl<S: Separation> Memory for ContinuousMemory<S> {
                 self.separation.weigh(&cue, &mut rng, weights);
             });
             let mut means = product(&weights, &self.values)?;
+            for (at, row) in batch.iter().enumerate() {
+                if weights.row(at).iter().all(|weight| *weight == 0.0) {
+                    means.row_mut(at).copy_from_slice(states.row(*row));
+                }
+            }
             means.normalize_rows();
             read.put(batch, &means)?;
         }
         Ok(read)
+    }
+
+    fn is_random(&self) -> bool {
+        self.separation.is_random()
     }
 }
 
@@ -306,10 +251,44 @@ pub fn converge<M: Memory>(
     epsilon: f32,
     draws: Draws,
 ) -> Result<Converged<M::States>, SdmError> {
+    read_on(memory, queries, Stop { max_reads, epsilon, together: false }, draws)
+}
+
+/// When queries that are read again and again stop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stop {
+    /// The most reads of a query.
+    pub max_reads: usize,
+    /// A query is still when a read moves no coordinate by more than this (changes no bit).
+    pub epsilon: f32,
+    /// Whether all are read until a read leaves all of them still, as in the authors' code, rather than each
+    /// until it is still itself. A memory that draws anew at each read can lead a query away after it arrived.
+    pub together: bool,
+}
+
+/// Reads again and again until the queries stop, each alone or all together.
+///
+/// # Determinism
+///
+/// The same for any number of threads. The ends of queries that stop together depend on each other.
+///
+/// # Errors
+///
+/// As [`Memory::read`].
+///
+/// # Source
+///
+/// Paper A, the authors' `convergence_loop`, which reads until no query of a data set moves.
+pub fn read_on<M: Memory>(
+    memory: &M,
+    queries: &M::States,
+    stop: Stop,
+    draws: Draws,
+) -> Result<Converged<M::States>, SdmError> {
     let mut states = queries.clone();
     let mut n_reads = vec![0; queries.n_rows()];
     let mut moving: Vec<usize> = (0..queries.n_rows()).collect();
-    for step in 0..max_reads {
+    for step in 0..stop.max_reads {
         if moving.is_empty() {
             break;
         }
@@ -319,8 +298,18 @@ pub fn converge<M: Memory>(
         for query in &moving {
             n_reads[*query] += 1;
         }
-        let still = |at: usize| after.is_near(at, &before, at, epsilon);
-        moving = moving.iter().enumerate().filter(|(at, _)| !still(*at)).map(|(_, q)| *q).collect();
+        let still = |at: usize| after.is_near(at, &before, at, stop.epsilon);
+        if !stop.together {
+            let kept = moving.iter().enumerate().filter(|(at, _)| !still(*at));
+            moving = kept.map(|(_, query)| *query).collect();
+        } else if (0..moving.len()).all(still) {
+            break;
+        } else if !memory.is_random() {
+            // To read a fixed point again changes nothing.
+            let fixed = |at: usize| after.is_near(at, &before, at, 0.0);
+            let kept = moving.iter().enumerate().filter(|(at, _)| !fixed(*at));
+            moving = kept.map(|(_, query)| *query).collect();
+        }
     }
     Ok(Converged { states, n_reads })
 }
@@ -378,6 +367,15 @@ mod tests {
     }
 
     #[test]
+    fn a_vector_out_of_reach_stays() {
+        let pattern = Matrix::from_rows(1, 3, vec![1.0, 0.0, 0.0]).unwrap();
+        let caps = crate::separation::Caps::new(3, 1).unwrap();
+        let memory = ContinuousMemory::new(pattern, caps);
+        let far = Matrix::from_rows(1, 3, vec![-1.0, 0.0, 0.0]).unwrap();
+        assert_eq!(memory.read(&far, &[0], 0, DRAWS).unwrap(), far);
+    }
+
+    #[test]
     fn vectors_converge_as_bits_do() {
         let mut values = vec![0.0; 50 * 64];
         let mut draws = rng("vectors");
@@ -412,6 +410,24 @@ mod tests {
         let memory = BinaryMemory::new(patterns.clone(), TopK::new(1, 1.0).unwrap());
         let ends = converge(&memory, &flipped(&patterns, 9), 100, 0.0, DRAWS).unwrap();
         assert_eq!(ends.states, patterns);
+    }
+
+    #[test]
+    fn sampled_reads_lead_settled_queries_away_when_all_are_read_on() {
+        // 1.2 neurons near each pattern: one is always there, but a stray second one spoils a read.
+        let patterns = BitMatrix::random(1024, 64, &mut rng("patterns"));
+        let sampled = crate::separation::SampledCircles::new(64, 15, 1e5).unwrap();
+        let memory = BinaryMemory::new(patterns.clone(), sampled);
+        let kept = |together| {
+            let stop = Stop { max_reads: 100, epsilon: 0.0, together };
+            let ends = read_on(&memory, &patterns, stop, DRAWS).unwrap();
+            let identified =
+                ends.states.identify(&patterns, &(0..1024).collect::<Vec<_>>()).unwrap();
+            (identified.iter().filter(|own| **own).count(), ends.n_reads.iter().max().copied())
+        };
+        let ((alone, _), (together, most)) = (kept(false), kept(true));
+        assert!(alone > 950 && together < 600, "{alone} {together}");
+        assert_eq!(most, Some(100));
     }
 
     #[test]

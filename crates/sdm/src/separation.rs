@@ -90,7 +90,7 @@ pub struct Cue<'a> {
 }
 
 /// The separation function of an associative memory.
-pub trait Separation: Sync {
+pub trait Separation: core::fmt::Debug + Sync {
     /// Writes the weight of each stored pattern: not negative, not normalized, the same order. All zeros
     /// mean that the query reaches no pattern.
     ///
@@ -102,11 +102,30 @@ pub trait Separation: Sync {
     ///
     /// If there are not as many weights as patterns.
     fn weigh(&self, cue: &Cue, rng: &mut Rng, weights: &mut [f32]);
+
+    /// Whether it draws.
+    fn is_random(&self) -> bool {
+        false
+    }
 }
 
 impl<S: Separation + ?Sized> Separation for Box<S> {
     fn weigh(&self, cue: &Cue, rng: &mut Rng, weights: &mut [f32]) {
         (**self).weigh(cue, rng, weights);
+    }
+
+    fn is_random(&self) -> bool {
+        (**self).is_random()
+    }
+}
+
+impl<S: Separation + ?Sized> Separation for &S {
+    fn weigh(&self, cue: &Cue, rng: &mut Rng, weights: &mut [f32]) {
+        (**self).weigh(cue, rng, weights);
+    }
+
+    fn is_random(&self) -> bool {
+        (**self).is_random()
     }
 }
 

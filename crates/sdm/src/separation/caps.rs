@@ -97,6 +97,7 @@ impl Separation for Caps {
 pub struct SampledCaps {
     table: Table,
     whole: f64,
+    least: f32,
 }
 
 impl SampledCaps {
@@ -110,17 +111,18 @@ impl SampledCaps {
         check_neurons(n_neurons)?;
         let table = Table::new(n, radius)?;
         let whole = n_neurons * libm::exp(table.ln_whole);
-        Ok(Self { table, whole })
+        Ok(Self { table, whole, least: 0.0 })
     }
 
-    /// The counts of the authors' code, e²/2 times as many.
+    /// The counts of the authors' code, e²/2 times as many, and never less than 10⁻³⁰, which it adds before
+    /// it takes a logarithm: a query that reaches no neuron reads the mean of all patterns.
     ///
     /// # Errors
     ///
     /// As [`SampledCaps::new`].
     pub fn published(n: usize, radius: usize, n_neurons: f64) -> Result<Self, SdmError> {
         let right = Self::new(n, radius, n_neurons)?;
-        Ok(Self { whole: right.whole * libm::exp(2.0) / 2.0, ..right })
+        Ok(Self { whole: right.whole * libm::exp(2.0) / 2.0, least: 1e-30, ..right })
     }
 }
 
@@ -129,8 +131,13 @@ impl Separation for SampledCaps {
         let cosines = cue.similarities.cosines();
         assert_eq!(cosines.len(), weights.len(), "a weight for each pattern");
         for (weight, cosine) in weights.iter_mut().zip(cosines) {
-            *weight = rounded_at_random(self.whole * self.table.at(cosine), rng);
+            let count = rounded_at_random(self.whole * self.table.at(cosine), rng);
+            *weight = count.max(self.least);
         }
+    }
+
+    fn is_random(&self) -> bool {
+        true
     }
 }
 
@@ -185,10 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn the_published_counts_are_too_large_by_a_constant() {
-        let (right, published) =
-            (SampledCaps::new(64, 15, 1e6), SampledCaps::published(64, 15, 1e6));
-        let ratio = published.unwrap().whole / right.unwrap().whole;
-        assert!((ratio - 3.694_528).abs() < 1e-6);
+    fn the_published_counts_are_too_large_by_a_constant_and_never_nothing() {
+        let right = SampledCaps::new(64, 15, 1e6).unwrap();
+        let published = SampledCaps::published(64, 15, 1e6).unwrap();
+        assert!((published.whole / right.whole - 3.694_528).abs() < 1e-6);
+        assert_eq!((weights(&right, &[-1.0])[0], weights(&published, &[-1.0])[0]), (0.0, 1e-30));
     }
 }

@@ -97,6 +97,10 @@ impl Separation for SampledCircles {
             *weight = rounded_at_random(self.expected[distance], rng);
         }
     }
+
+    fn is_random(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]
