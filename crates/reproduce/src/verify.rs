@@ -271,6 +271,15 @@ pub fn bless(
         fs::create_dir_all(path.parent().context("a reference has a folder")?)?;
         fs::write(&path, record.to_bytes()?).with_context(|| path.display().to_string())?;
         say!("stored {}", path.display());
+        for figure in &record.result.figures {
+            // The README shows these; one is added by putting a file of its name there.
+            let shown = root.join(format!("paper/gallery/{}.svg", figure.id));
+            if options.tier == Tier::Laptop && shown.is_file() {
+                let made = results.place(id).join(format!("{}.svg", figure.id));
+                fs::copy(&made, &shown).with_context(|| made.display().to_string())?;
+                say!("stored {}", shown.display());
+            }
+        }
     }
     Ok(())
 }
