@@ -113,7 +113,7 @@ fn distances_avx2(rows: &[u64], query: &[u64], visit: impl FnMut(usize, u32)) {
 /// One source for all levels: the compiler vectorizes the count of bits with what a caller enables. Widths
 /// that the papers use get loops of fixed length.
 #[inline(always)]
-fn distances(rows: &[u64], query: &[u64], visit: impl FnMut(usize, u32)) {
+fn distances(rows: &[u64], query: &[u64], mut visit: impl FnMut(usize, u32)) {
     match query.len() {
         1 => fixed::<1>(rows, query, visit),
         2 => fixed::<2>(rows, query, visit),
@@ -121,26 +121,26 @@ fn distances(rows: &[u64], query: &[u64], visit: impl FnMut(usize, u32)) {
         13 => fixed::<13>(rows, query, visit),
         16 => fixed::<16>(rows, query, visit),
         words => {
-            rows.chunks_exact(words).map(|row| count(row, query)).enumerate().for_each(pass(visit));
+            for (at, row) in rows.chunks_exact(words).enumerate() {
+                visit(at, row.iter().zip(query).map(|(a, b)| (a ^ b).count_ones()).sum());
+            }
         }
     }
 }
 
+/// The length is known and the query a copy, so that the loop over words is unrolled and the query stays in
+/// registers.
 #[inline(always)]
-fn fixed<const WORDS: usize>(rows: &[u64], query: &[u64], visit: impl FnMut(usize, u32)) {
-    let (rows, _) = rows.as_chunks::<WORDS>();
-    let Some((query, _)) = query.split_first_chunk::<WORDS>() else { return };
-    rows.iter().map(|row| count(row, query)).enumerate().for_each(pass(visit));
-}
-
-#[inline(always)]
-fn count(row: &[u64], query: &[u64]) -> u32 {
-    row.iter().zip(query).map(|(a, b)| (a ^ b).count_ones()).sum()
-}
-
-#[inline(always)]
-fn pass(mut visit: impl FnMut(usize, u32)) -> impl FnMut((usize, u32)) {
-    move |(row, distance)| visit(row, distance)
+fn fixed<const WORDS: usize>(rows: &[u64], query: &[u64], mut visit: impl FnMut(usize, u32)) {
+    let Some(query) = query.first_chunk::<WORDS>() else { return };
+    let query = *query;
+    for (at, row) in rows.as_chunks::<WORDS>().0.iter().enumerate() {
+        let mut distance = 0;
+        for word in 0..WORDS {
+            distance += (row[word] ^ query[word]).count_ones();
+        }
+        visit(at, distance);
+    }
 }
 
 impl BitMatrix {

@@ -7,10 +7,19 @@
 
 mod capacity;
 mod critical_distance;
+mod noise;
+mod one_read;
+mod radii;
 mod signal;
 
-pub use capacity::{bit_z_score, capacity, capacity_approximation, capacity_optimal_fraction};
+pub use capacity::{
+    best_capacity, bit_z_score, capacity, capacity_against, capacity_approximation,
+    capacity_optimal_fraction,
+};
 pub use critical_distance::{critical_distance, published_critical_distance, step_distances};
+pub use noise::{NoiseModel, signal_to_noise_against, step_distances_against};
+pub use one_read::OneRead;
+pub use radii::{OptimalRadii, ln_expected_neurons, optimal_radii};
 pub(crate) use signal::check_neurons;
 pub use signal::{
     peak_signal_to_noise, probability_of_a_neuron, signal_to_noise, snr_optimal_fraction,

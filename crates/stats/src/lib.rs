@@ -8,6 +8,7 @@ mod bootstrap;
 mod error;
 mod histogram;
 mod normal;
+mod poisson;
 mod regression;
 mod summary;
 
@@ -15,5 +16,6 @@ pub use bootstrap::{Interval, bootstrap_ci};
 pub use error::StatsError;
 pub use histogram::{Histogram, histogram};
 pub use normal::{normal_cdf, normal_quantile};
+pub use poisson::{poisson_interval, poisson_quantile};
 pub use regression::{LinearRegression, linear_regression};
 pub use summary::{mean, quantile, std, sum, variance};

@@ -1,7 +1,9 @@
 //! How many patterns a memory holds.
 
 use super::signal::check_neurons;
+use super::{NoiseModel, ln_expected_neurons};
 use crate::SdmError;
+use geometry::HammingSpace;
 use stats::normal_quantile;
 
 /// The z-score z = Φ⁻¹(q^{1/n}) that every one of n bits must reach for a whole pattern to be read
@@ -117,11 +119,89 @@ pub fn capacity_optimal_fraction(n_neurons: f64, z_score: f64) -> Result<f64, Sd
     Ok(u / (scale * scale))
 }
 
+/// [`capacity`] with any second moment `E[N²]` of unrelated patterns in the place of I₀ + I₀².
+///
+/// # Source
+///
+/// Paper A, Eq. (25) solved for m, with a [`NoiseModel`].
+///
+/// # Examples
+///
+/// ```
+/// // I(0) = 4, E[N²] = 2, z = 1: (16 − 4)/2 + 1 = 7
+/// assert!((sdm::optimal::capacity_against(4_f64.ln(), 2_f64.ln(), 1.0) - 7.0).abs() < 1e-14);
+/// ```
+pub fn capacity_against(ln_signal: f64, ln_second_moment: f64, z_score: f64) -> f64 {
+    let excess = libm::exp(ln_signal) / (z_score * z_score) - 1.0;
+    libm::exp(ln_signal - ln_second_moment) * excess + 1.0
+}
+
+/// The radius at which [`capacity_against`] is largest, with I(0) and the noise exact in the chosen
+/// model, and that capacity.
+///
+/// Climbs from the radius of [`capacity_optimal_fraction`], one bit at a time, to the nearest maximum;
+/// a test holds it against every radius. Radii at which the model has no noise at all, and the capacity
+/// no bound, are left out: with [`NoiseModel::Published`] those below n/4, where two balls n/2 apart do
+/// not meet. Close above them that model underrates the noise; [`NoiseModel::Exact`] does not.
+///
+/// # Errors
+///
+/// As [`capacity_optimal_fraction`].
+///
+/// # Source
+///
+/// Paper A, capacity: the full equation, where its figure has [`capacity_approximation`] beside it.
+///
+/// # Examples
+///
+/// ```
+/// use sdm::optimal::{NoiseModel, best_capacity};
+///
+/// // n = 2, r = 4, z = 1: radius 1 has I(0) = 3 and I₀ = I(1) = 2, so (9 − 3)/(2 + 4) + 1 = 2;
+/// // radius 2 has I = 4 everywhere, so (16 − 4)/(4 + 16) + 1 = 1.6.
+/// let space = geometry::HammingSpace::new(2)?;
+/// let (radius, patterns) = best_capacity(&space, 4.0, 1.0, NoiseModel::Published)?;
+/// assert_eq!(radius, 1);
+/// assert!((patterns - 2.0).abs() < 1e-14);
+/// # Ok::<(), sdm::SdmError>(())
+/// ```
+pub fn best_capacity(
+    space: &HammingSpace,
+    n_neurons: f64,
+    z_score: f64,
+    model: NoiseModel,
+) -> Result<(usize, f64), SdmError> {
+    let fraction = capacity_optimal_fraction(n_neurons, z_score)?.min(1.0);
+    let ln_r = libm::log(n_neurons);
+    let at = |radius: usize| {
+        let ln_neurons = ln_expected_neurons(space, radius, ln_r);
+        let ln_noise = model.ln_second_moment(space, &ln_neurons, n_neurons);
+        let bounded = ln_noise > f64::NEG_INFINITY;
+        bounded.then(|| capacity_against(ln_neurons[0], ln_noise, z_score))
+    };
+    let n = space.dimension();
+    let mut best = space.radius_at_fraction(fraction)?;
+    while best < n && at(best).is_none() {
+        best += 1;
+    }
+    let mut most = at(best).unwrap_or(0.0);
+    for step in [usize::wrapping_add, usize::wrapping_sub] {
+        let mut next = step(best, 1);
+        while next <= n
+            && let Some(capacity) = at(next)
+            && capacity > most
+        {
+            (best, most) = (next, capacity);
+            next = step(best, 1);
+        }
+    }
+    Ok((best, most))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::optimal::signal_to_noise;
-    use geometry::HammingSpace;
 
     // Paper A, d*_Mem: z, p* and, for n = 64, the radius.
     #[test]
@@ -153,14 +233,9 @@ mod tests {
         assert!((capacity_approximation(p, 1e6, z) - 89_356.0).abs() < 0.6);
 
         let space = HammingSpace::new(1000).unwrap();
-        let ln_neurons_per_point = libm::log(1e6) - space.ln_points();
-        let capacity_at = |radius: usize| {
-            let ln_counts = space.ln_intersections(radius);
-            capacity(ln_counts[0] + ln_neurons_per_point, ln_counts[500] + ln_neurons_per_point, z)
-        };
-        let best = (400..480).max_by(|&a, &b| capacity_at(a).total_cmp(&capacity_at(b))).unwrap();
+        let (best, most) = best_capacity(&space, 1e6, z, NoiseModel::Published).unwrap();
         assert_eq!(best, 443);
-        assert!((capacity_at(best) - 97_085.0).abs() < 0.5, "{}", capacity_at(best));
+        assert!((most - 97_085.0).abs() < 0.5, "{most}");
     }
 
     #[test]
@@ -176,6 +251,23 @@ mod tests {
             .map(|n_patterns| signal_to_noise(ln_signal, ln_background, n_patterns).unwrap());
         assert!(fewer >= z && z >= more);
         assert_eq!(capacity(7.0, f64::NEG_INFINITY, z), f64::INFINITY);
+    }
+
+    #[test]
+    fn the_climb_ends_at_the_best_of_all_radii() {
+        for (n, r, z) in [(64, 1e6, 2.3), (257, 1e6, 3.0), (1000, 1e6, 3.2), (100, 1e20, 1.0)] {
+            let space = HammingSpace::new(n).unwrap();
+            for model in [NoiseModel::Book, NoiseModel::Published, NoiseModel::Exact] {
+                let capacities = (0..=n / 2).map(|radius| {
+                    let ln_neurons = ln_expected_neurons(&space, radius, libm::log(r));
+                    let ln_noise = model.ln_second_moment(&space, &ln_neurons, r);
+                    capacity_against(ln_neurons[0], ln_noise, z)
+                });
+                let most = capacities.filter(|m| m.is_finite()).fold(0.0, f64::max);
+                let (_, climbed) = best_capacity(&space, r, z, model).unwrap();
+                assert!((climbed / most - 1.0).abs() < 1e-12, "{n} {model:?}: {climbed} {most}");
+            }
+        }
     }
 
     #[test]

@@ -90,8 +90,10 @@ struct CircleIntersection;
 impl Experiment for CircleIntersection {
     const ID: &'static str = "a01_circle_intersection";
     const TITLE: &'static str = "Neurons shared by two Hamming balls";
-    const OUTPUTS: &'static [&'static str] =
-        &["A-x01", "A-x02", "A-x04", "A-x05", "A-x06", "A-x07", "A-x08", "A-x09", "A-x19", "A-y01"];
+    const OUTPUTS: &'static [&'static str] = &[
+        "A-x01", "A-x02", "A-x04", "A-x05", "A-x06", "A-x07", "A-x08", "A-x09", "A-x10", "A-x19",
+        "A-y01",
+    ];
     type Config = Config;
     type Measured = Measured;
 
@@ -156,7 +158,8 @@ impl Experiment for CircleIntersection {
             vec![staircase(&measured.example).into(), every_radius(&measured.balls).into()];
         let panels = &measured.largest_terms;
         drawings.extend(LARGEST_TERM.map(|(id, n)| largest_terms(id, n, panels).into()));
-        drawings.push(bounds(&measured.example).into());
+        drawings.push(bounds_of_the_example(&measured.example).into());
+        drawings.push(bounds_at_1000(&measured.balls).into());
         drawings.push(printed_table(&measured.table).into());
         drawings.push(errors(&measured.balls).into());
         drawings
@@ -330,28 +333,56 @@ fn largest_terms(id: &str, n: usize, panels: &[LargestTerm]) -> Figure {
     figure
 }
 
-fn bounds(balls: &Balls) -> Figure {
+fn bounds(balls: &Balls) -> Panel {
     let ln_points = balls.n as f64 * LN_2;
-    let line = |ln: &[f64]| {
-        let (x, y) = curve(ln, ln_points, |fraction| fraction > 0.0);
-        Mark::line(&x[1..], &y[1..]) // the Taylor exponential has no value at d_v = 0
+    // On the scale of powers of ten that `f64` has; the Taylor exponential has no value at d_v = 0.
+    let log10 = |ln: &[f64]| -> (Vec<f64>, Vec<f64>) {
+        let values = ln.iter().map(|ln| (ln - ln_points) / LN_10).enumerate().skip(1);
+        let above = values.take_while(|(_, log10)| *log10 > f64::NEG_INFINITY);
+        above.map(|(d_v, log10)| (d_v as f64, log10)).unzip()
     };
-    let (x, exact) = curve(&balls.exact, ln_points, |fraction| fraction > 0.0);
+    let line = |ln: &[f64]| {
+        let (x, y) = log10(ln);
+        Mark::line(&x, &y)
+    };
+    let (x, exact) = log10(&balls.exact);
+    // Some 50 points, so that the lines behind them are seen.
+    let thin = |values: &[f64]| -> Vec<f64> {
+        values.iter().copied().step_by(values.len().div_ceil(50)).collect()
+    };
     let taylor = |d_v: usize| ln_taylor_bounds(balls.n, balls.d, d_v as f64);
     let (low, high): (Vec<_>, Vec<_>) = (0..=2 * balls.d).map(taylor).unzip();
-    let fraction = Axis::log10("fraction of neurons in both balls");
-    let panel = Panel::new(Axis::linear("d_{v} (bits)"), fraction)
+    let fraction = Axis::linear("log_{10} of the fraction of neurons");
+    Panel::new(Axis::linear("d_{v} (bits)"), fraction)
         .mark(line(&high).color(Color::Vermilion).label("upper, Taylor"))
         .mark(line(&low).color(Color::Vermilion).dashed().label("lower, Taylor"))
         .mark(line(&balls.upper).color(Color::Green).label("upper, proved"))
         .mark(line(&balls.lower).color(Color::Green).dashed().label("lower, proved"))
-        .mark(Mark::points(&x[1..], &exact[1..]).color(Color::Ink).label("exact"));
+        .mark(Mark::points(&thin(&x), &thin(&exact)).color(Color::Ink).label("exact"))
+}
+
+fn bounds_of_the_example(balls: &Balls) -> Figure {
     let title = format!("Bounds of the circle intersection, n = {}, d = {}", balls.n, balls.d);
     Figure::new("A-x09", &title)
         .caption(
             "The proved bounds hold the exact count; the authors' hold the Taylor exponential.",
         )
-        .panel(panel)
+        .panel(bounds(balls))
+}
+
+fn bounds_at_1000(all: &[Balls]) -> Figure {
+    // The radii of the authors' figures; the smoke tier has fewer.
+    let drawn = all.iter().filter(|balls| balls.n == 1000 && [405, 451, 480].contains(&balls.d));
+    let figure = Figure::new("A-x10", "Bounds of the circle intersection, n = 1000")
+        .caption(
+            "At three radii: the proved bounds hold the exact count; the authors' hold the Taylor \
+             exponential.",
+        )
+        .width(Width::Page)
+        .columns(3);
+    drawn.fold(figure, |figure, balls| {
+        figure.panel(bounds(balls).title(&format!("d = {}", balls.d)).legend())
+    })
 }
 
 fn printed_table(table: &[[f64; 2]]) -> Table {

@@ -27,10 +27,7 @@ use experiment::{
 };
 use geometry::{HammingSpace, approximation::approximate_beta};
 use manifest::decode::learned_betas;
-use sdm::optimal::{
-    bit_z_score, capacity_optimal_fraction, published_critical_distance, snr_optimal_fraction,
-    step_distances,
-};
+use sdm::optimal::optimal_radii;
 use sdm::{SlopeEstimator, fit_beta};
 use serde::{Deserialize, Serialize};
 use stats::{Histogram, bootstrap_ci, histogram, mean};
@@ -124,13 +121,16 @@ impl Experiment for BetaFits {
         // Two points make no fit worth drawing, and the published one is twice the slope there.
         let fits = (3..n / 2).map(|d| fit(n, d)).collect::<Result<_>>()?;
         let large_fits = (285..384).map(|d| fit(784, d)).collect::<Result<_>>()?;
-        let [cd, snr, mem] = optimal_radii(config)?;
+        let neurons = libm::exp2(n as f64);
+        let space = HammingSpace::new(n)?;
+        let radii = optimal_radii(&space, config.n_patterns, neurons, config.pattern_probability)?;
+        let cd = radii.critical_distance.context("no query converges: too many patterns")?;
         let learned = context.read(LEARNED)?.map(|bytes| learned(config, &bytes)).transpose()?;
         context.step(1);
         Ok(Measured {
             fits,
             large_fits,
-            optima: [fit(n, cd)?, fit(n, snr)?, fit(n, mem)?],
+            optima: [fit(n, cd)?, fit(n, radii.snr)?, fit(n, radii.memory)?],
             learned,
         })
     }
@@ -281,22 +281,6 @@ fn fit(n: usize, d: usize) -> Result<Fit> {
         least_squares: least_squares.beta,
         r2: least_squares.r2,
     })
-}
-
-/// d*_CD, d*_SNR and d*_Mem.
-fn optimal_radii(config: &Config) -> Result<[usize; 3]> {
-    let space = HammingSpace::new(config.n)?;
-    let neurons = libm::exp2(config.n as f64);
-    let critical_distance = |d: &usize| {
-        let steps = step_distances(&space.ln_intersections(*d), config.n_patterns);
-        published_critical_distance(&steps)
-    };
-    // The smallest of equally good radii.
-    let cd = (1..config.n / 2).rev().max_by_key(critical_distance).context("n is too small")?;
-    let snr = snr_optimal_fraction(config.n_patterns, neurons)?;
-    let z = bit_z_score(config.pattern_probability, config.n)?;
-    let mem = capacity_optimal_fraction(neurons, z)?;
-    Ok([cd, space.radius_at_fraction(snr)?, space.radius_at_fraction(mem)?])
 }
 
 fn mean_of(values: &[f64]) -> f64 {
