@@ -218,7 +218,9 @@ fn weigh<S: Separation + ?Sized>(
     let total: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
     if total > 0.0 {
         #[expect(clippy::cast_possible_truncation, reason = "rounded to 32 bits")]
-        weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) / total) as f32);
+        for weight in weights {
+            *weight = (f64::from(*weight) / total) as f32;
+        }
     }
 }
 

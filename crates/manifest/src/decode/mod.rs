@@ -113,7 +113,7 @@ impl Numbers {
 /// [`Error::Decode`] for a file that is neither, or that holds no images.
 pub fn gray_images(file: &str, bytes: &[u8]) -> Result<Array<u8>, Error> {
     let plain = file.strip_suffix(".gz").unwrap_or(file);
-    let images = if plain.ends_with(".bin") {
+    let images = if plain.strip_suffix(".bin").is_some() {
         cifar::decode(file, bytes)?.gray()
     } else {
         idx::decode(file, bytes)?

@@ -247,7 +247,9 @@ fn softmax(beta: f32, row: &mut [f32]) {
     }
     #[expect(clippy::cast_possible_truncation, reason = "computed in 32 bits")]
     let scale = (1.0 / total) as f32;
-    row.iter_mut().for_each(|value| *value *= scale);
+    for value in row {
+        *value *= scale;
+    }
 }
 
 /// Rows scaled to length 1, with what undoes it.
