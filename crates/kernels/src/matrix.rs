@@ -7,6 +7,8 @@ use crate::KernelError;
 
 /// Rows that one task multiplies. Fixed, so that results do not depend on the number of threads.
 const TASK_ROWS: usize = 64;
+/// Rows that are transposed together.
+const BLOCK: usize = 16;
 
 /// A dense matrix of 32-bit floats, row after row.
 ///
@@ -96,6 +98,23 @@ impl Matrix {
     pub fn select(&self, rows: &[usize]) -> Self {
         let values = rows.iter().flat_map(|row| self.row(*row)).copied().collect();
         Self { n_rows: rows.len(), n_columns: self.n_columns, values }
+    }
+
+    /// The matrix with rows and columns exchanged.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        let mut result = Self::zeros(self.n_columns, self.n_rows);
+        // In blocks, so that both sides stay in the cache.
+        for first in (0..self.n_rows).step_by(BLOCK) {
+            let rows = first..(first + BLOCK).min(self.n_rows);
+            for column in 0..self.n_columns {
+                let line = column * self.n_rows;
+                for row in rows.clone() {
+                    result.values[line + row] = self.values[row * self.n_columns + column];
+                }
+            }
+        }
+        result
     }
 
     /// Replaces the rows at these places by those of another matrix.
@@ -271,6 +290,15 @@ mod tests {
             Matrix::zeros(2, 3)
         );
         assert_eq!(product(&Matrix::zeros(0, 2), &Matrix::zeros(2, 3)).unwrap().n_rows(), 0);
+    }
+
+    #[test]
+    fn rows_and_columns_exchange_places() {
+        let a = random(37, 50, "a");
+        let b = a.transposed();
+        assert_eq!((b.n_rows(), b.n_columns()), (50, 37));
+        assert!((0..37).all(|row| (0..50).all(|column| a.row(row)[column] == b.row(column)[row])));
+        assert_eq!(b.transposed(), a);
     }
 
     #[test]

@@ -13,13 +13,15 @@
 //! - [`NeuronStore`]: the memory with real neurons;
 //! - [`BinaryMemory`], [`ContinuousMemory`], [`converge`]: reading, once and until it settles;
 //! - [`Algorithm`]: the memories that Paper A's convergence experiments compare, on the same patterns;
-//! - [`perturb`]: queries at a chosen distance.
+//! - [`perturb`]: queries at a chosen distance;
+//! - [`projection`]: memories of images at learned keys, and how the keys are learned.
 //!
 //! The sizes of the intersections come from the `geometry` crate.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
 pub mod optimal;
 pub mod perturb;
+pub mod projection;
 pub mod separation;
 
 mod algorithm;

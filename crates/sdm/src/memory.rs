@@ -23,7 +23,7 @@ pub struct Draws<'a> {
 }
 
 impl Draws<'_> {
-    fn stream(self, step: usize, query: usize) -> Rng {
+    pub(crate) fn stream(self, step: usize, query: usize) -> Rng {
         self.seed.stream(self.id, &format!("{}, step {step}, query {query}", self.purpose))
     }
 }

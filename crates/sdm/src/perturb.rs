@@ -64,9 +64,20 @@ pub fn flip_bits(patterns: &BitMatrix, n_flips: usize, rng: &mut Rng) -> BitMatr
 /// ```
 #[must_use]
 pub fn rotate(patterns: &Matrix, cosine: f64, rng: &mut Rng) -> Matrix {
+    rotate_each(patterns, &vec![cosine; patterns.n_rows()], rng)
+}
+
+/// As [`rotate`], each pattern to a cosine of its own.
+///
+/// # Panics
+///
+/// If there are not as many cosines as patterns.
+#[must_use]
+pub fn rotate_each(patterns: &Matrix, cosines: &[f64], rng: &mut Rng) -> Matrix {
+    assert_eq!(patterns.n_rows(), cosines.len(), "a cosine for each pattern");
     let mut queries = patterns.clone();
-    for row in 0..patterns.n_rows() {
-        rotate_row(patterns.row(row), cosine, rng, queries.row_mut(row));
+    for (row, cosine) in cosines.iter().enumerate() {
+        rotate_row(patterns.row(row), *cosine, rng, queries.row_mut(row));
     }
     queries
 }

@@ -18,6 +18,30 @@ pub struct Images {
     pub pixels: Array<u8>,
 }
 
+impl Images {
+    /// Gray images: (19595·R + 38470·G + 7471·B + 2¹⁵)/2¹⁶, which is 0.299 R + 0.587 G + 0.114 B, the luma of
+    /// ITU-R 601, in the rounding of the Python library Pillow.
+    ///
+    /// **Shapes** `[image, row, column]`
+    pub fn gray(&self) -> Array<u8> {
+        const PLANE: usize = PIXEL_BYTES / 3;
+        let mut data = Vec::with_capacity(self.pixels.data.len() / 3);
+        for image in self.pixels.data.chunks_exact(PIXEL_BYTES) {
+            let (red, rest) = image.split_at(PLANE);
+            let (green, blue) = rest.split_at(PLANE);
+            for ((red, green), blue) in red.iter().zip(green).zip(blue) {
+                let sum = 19_595 * u32::from(*red)
+                    + 38_470 * u32::from(*green)
+                    + 7471 * u32::from(*blue)
+                    + (1 << 15);
+                // The weights sum to 2^16, so the upper half is a byte.
+                data.push(sum.to_le_bytes()[2]);
+            }
+        }
+        Array { shape: vec![data.len() / PLANE, 32, 32], data }
+    }
+}
+
 /// Decodes records in the official binary layout.
 ///
 /// **Shapes** `n` records of 3,073 bytes give labels `[n]` and pixels `[n, 3, 32, 32]`.
@@ -140,6 +164,17 @@ mod tests {
         assert_eq!(images.labels.data, [3, 9]);
         assert_eq!((images.pixels.data[0], images.pixels.data[1024]), (10, 20));
         assert_eq!(images.pixels.data.last(), Some(&30));
+    }
+
+    #[test]
+    fn gray_is_the_luma_of_the_color() {
+        let mut bytes = vec![0_u8; RECORD_BYTES];
+        (bytes[1], bytes[1025], bytes[2049]) = (255, 255, 255);
+        (bytes[2], bytes[1027], bytes[2052]) = (100, 100, 100);
+        let gray = decode("one.bin", &bytes).unwrap().gray();
+        assert_eq!(gray.shape, [1, 32, 32]);
+        // 29.9, 58.7 and 11.4 of a hundred.
+        assert_eq!(gray.data[..5], [255, 30, 59, 11, 0]);
     }
 
     #[test]

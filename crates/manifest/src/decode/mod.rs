@@ -103,6 +103,28 @@ impl Numbers {
     }
 }
 
+/// Decodes a file of images to gray pixels: IDX as they are, CIFAR records (`.bin`, `.bin.gz`) by
+/// [`cifar::Images::gray`].
+///
+/// **Shapes** `[image, row, column]`
+///
+/// # Errors
+///
+/// [`Error::Decode`] for a file that is neither, or that holds no images.
+pub fn gray_images(file: &str, bytes: &[u8]) -> Result<Array<u8>, Error> {
+    let plain = file.strip_suffix(".gz").unwrap_or(file);
+    let images = if plain.strip_suffix(".bin").is_some() {
+        cifar::decode(file, bytes)?.gray()
+    } else {
+        idx::decode(file, bytes)?
+    };
+    if images.shape.len() == 3 {
+        return Ok(images);
+    }
+    let got = format!("the shape {:?}", images.shape);
+    Err(Error::decode(file, "images", "axes image, row and column", got))
+}
+
 /// The number of elements of a shape, or `None` where it does not fit.
 pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1_usize, |n, &extent| n.checked_mul(extent))

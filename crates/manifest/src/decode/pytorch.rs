@@ -53,6 +53,21 @@ pub fn decode_tensor(file: &str, bytes: &[u8]) -> Result<Numbers, Error> {
     }
 }
 
+/// Decodes a checkpoint whose root is a matrix of finite 32-bit numbers.
+///
+/// **Shapes** `[row, column]`
+///
+/// # Errors
+///
+/// As for [`decode_tensor`]; [`Error::NotFinite`] for a NaN or an infinity.
+pub fn decode_matrix(file: &str, bytes: &[u8]) -> Result<Array<f32>, Error> {
+    let matrix = decode_tensor(file, bytes)?.into_finite_f32(file)?;
+    if matrix.shape.len() == 2 {
+        return Ok(matrix);
+    }
+    Err(Error::decode(file, FORMAT, "a matrix", format!("the shape {:?}", matrix.shape)))
+}
+
 /// Decodes a state dictionary: tensors by their dotted names.
 ///
 /// # Errors
