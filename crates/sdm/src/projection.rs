@@ -15,9 +15,9 @@ pub use train::{Adam, Trainer, TrainingPlan, random_projection, reconstruction_l
 use kernels::{BitMatrix, Matrix, product, product_transposed};
 use rayon::prelude::*;
 
-use crate::{Draws, States};
 use crate::perturb;
 use crate::separation::{Caps, Circles, Cue, Separation, Similarities, Softmax};
+use crate::{Draws, States};
 use crate::{SdmError, SlopeEstimator, fit_beta};
 
 /// Queries that are read together. Fixed, so that results do not depend on the number of threads.
