@@ -30,7 +30,29 @@ fn gallery() -> Vec<Figure> {
         categories(),
         grid(),
         shared_legend(),
+        images(),
     ]
+}
+
+fn images() -> Figure {
+    let level = |place: usize, share: f64| {
+        let (x, y) = ((place % 28) as f64 - 13.5, (place / 28) as f64 - 13.5);
+        let ring = (1.0 - ((x * x + y * y).sqrt() - 9.0).abs() / 3.0).max(0.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a level")]
+        let level = (255.0 - 255.0 * (ring + share * noise(place)).clamp(0.0, 1.0)) as u8;
+        level
+    };
+    let names = ["0", "100", "200"];
+    let mut panel =
+        Panel::new(Axis::categories("noise", &names), Axis::categories("", &["read", "query"]));
+    for column in 0..names.len() {
+        for (row, share) in [0.1, 1.0].into_iter().enumerate() {
+            let pixels: Vec<u8> =
+                (0..784).map(|place| level(place, share * column as f64)).collect();
+            panel = panel.mark(Mark::image(column as f64, row as f64, 28, &pixels));
+        }
+    }
+    Figure::new("G-images", "Images keep their pixels").panel(panel)
 }
 
 fn range(n: u32, low: f64, high: f64) -> Vec<f64> {

@@ -95,7 +95,14 @@ fn check_mark(location: Location, panel: &Panel, mark: &Mark) -> Result<(), Erro
         }
         Data::VLine { x: at } => vec![x(std::slice::from_ref(at))],
         Data::HLine { y: at } => vec![y("y", std::slice::from_ref(at))],
-        Data::Text { x: at_x, y: at_y } => {
+        Data::Image { columns, pixels, .. } if pixels.is_empty() || *columns == 0 => {
+            return Err(Error::EmptySeries { location });
+        }
+        Data::Image { columns, pixels, .. } if !pixels.len().is_multiple_of(*columns) => {
+            let (expected, got) = (pixels.len().next_multiple_of(*columns), pixels.len());
+            return Err(Error::LengthMismatch { location, column: "pixels", expected, got });
+        }
+        Data::Text { x: at_x, y: at_y } | Data::Image { x: at_x, y: at_y, .. } => {
             vec![x(std::slice::from_ref(at_x)), y("y", std::slice::from_ref(at_y))]
         }
     };
@@ -201,6 +208,14 @@ mod tests {
             error_of(linear(), Mark::histogram(&[0.0, 1.0], &[3.0, 4.0])),
             Error::LengthMismatch { location: location(), column: "edges", expected: 3, got: 2 }
         );
+    }
+
+    #[test]
+    fn an_image_has_whole_rows() {
+        let ragged = error_of(Axis::linear("y"), Mark::image(0.0, 0.0, 2, &[1, 2, 3]));
+        assert!(matches!(ragged, Error::LengthMismatch { expected: 4, got: 3, .. }), "{ragged}");
+        let empty = error_of(Axis::linear("y"), Mark::image(0.0, 0.0, 0, &[1]));
+        assert!(matches!(empty, Error::EmptySeries { .. }), "{empty}");
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn panel_lines(panel_name: &str, panel: &Panel) -> Vec<String> {
 }
 
 /// x, y, low and high of each value of a mark; a histogram's bar runs from low to high in x, with its
-/// center as x and its count as y.
+/// center as x and its count as y; an image's pixel has its gray level as low and high.
 fn rows(mark: &Mark) -> Vec<[Option<f64>; 4]> {
     let xy = |x: &[f64], y: &[f64]| -> Vec<[Option<f64>; 4]> {
         x.iter().zip(y).map(|(x, y)| [Some(*x), Some(*y), None, None]).collect()
@@ -75,6 +75,16 @@ fn rows(mark: &Mark) -> Vec<[Option<f64>; 4]> {
         Data::VLine { x } => vec![[Some(*x), None, None, None]],
         Data::HLine { y } => vec![[None, Some(*y), None, None]],
         Data::Text { x, y } => vec![[Some(*x), Some(*y), None, None]],
+        Data::Image { x, y, columns, pixels } => {
+            let rows = pixels.len().div_ceil((*columns).max(1));
+            let share = |at: usize, of: usize| (at as f64 + 0.5) / of as f64 - 0.5;
+            let pixel = |(place, level): (usize, &u8)| {
+                let (row, column) = (place / (*columns).max(1), place % (*columns).max(1));
+                let level = Some(f64::from(*level));
+                [Some(x + share(column, *columns)), Some(y - share(row, rows)), level, level]
+            };
+            pixels.iter().enumerate().map(pixel).collect()
+        }
     }
 }
 

@@ -41,6 +41,7 @@ impl<'a> PointCollection<'a, BackendCoord> for &'a Shape {
             Shape::Path { points, .. } | Shape::Area { points, .. } => points.clone(),
             Shape::Bar { corners, .. } => corners.to_vec(),
             Shape::Dot { center, .. } => vec![*center],
+            Shape::Raster { corner, .. } => vec![*corner],
             Shape::Lettering(lettering) => vec![grid_point(lettering.at)],
         }
     }
@@ -64,6 +65,11 @@ impl Drawable<Svg> for Shape {
             Self::Dot { radius, fill, outline, .. } => {
                 if let Some(center) = points.next() {
                     svg.disk(center, *radius, *fill, outline.as_ref());
+                }
+            }
+            Self::Raster { side, columns, pixels, .. } => {
+                if let Some(corner) = points.next() {
+                    svg.raster(corner, *side, *columns, pixels);
                 }
             }
             Self::Lettering(lettering) => {

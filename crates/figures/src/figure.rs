@@ -130,7 +130,7 @@ impl Figure {
 
     /// The data behind the figure as tidy CSV with the columns
     /// `panel,series,kind,x,y,low,high`. A panel is its letter; a histogram's bar runs from `low` to
-    /// `high` in x and has its count as `y`.
+    /// `high` in x and has its count as `y`; an image's pixel has its gray level as `low` and `high`.
     pub fn csv(&self) -> String {
         figure_csv(self)
     }

@@ -38,6 +38,7 @@ pub(crate) enum Data {
     VLine { x: f64 },
     HLine { y: f64 },
     Text { x: f64, y: f64 },
+    Image { x: f64, y: f64, columns: usize, pixels: Vec<u8> },
 }
 
 /// One series of a panel, or one annotation, in the data's own coordinates.
@@ -117,6 +118,26 @@ impl Mark {
         Self::new(Data::Text { x, y }, Color::Ink).label(text)
     }
 
+    /// A gray image in the cell from `x − ½` to `x + ½` and from `y − ½` to `y + ½`, as large as square
+    /// pixels fit: `pixels` row after row from the top, `columns` of them in a row, from 0 (black) to 255
+    /// (white). On an [`Axis::categories`](crate::Axis::categories) each category has such a cell.
+    ///
+    /// ```
+    /// use figures::{Axis, Figure, Mark, Panel};
+    /// let axis = |names: &[&str]| Axis::categories("", names);
+    /// let panel = Panel::new(axis(&["query", "read"]), axis(&["softmax"]))
+    ///     .mark(Mark::image(0.0, 0.0, 2, &[0, 255, 255, 0]).series("query"))
+    ///     .mark(Mark::image(1.0, 0.0, 2, &[0, 0, 255, 255]).series("read"));
+    /// let figure = Figure::new("A-x00", "").panel(panel);
+    /// // A pixel is a line of the CSV: its center, and its gray level in `low` and `high`.
+    /// assert!(figure.csv().contains("\na,query,image,-0.25,0.25,0,0\n"));
+    /// # figure.svg("")?;
+    /// # Ok::<(), figures::Error>(())
+    /// ```
+    pub fn image(x: f64, y: f64, columns: usize, pixels: &[u8]) -> Self {
+        Self::new(Data::Image { x, y, columns, pixels: pixels.to_vec() }, Color::Ink)
+    }
+
     /// Draws in this colour.
     #[must_use]
     pub fn color(mut self, color: Color) -> Self {
@@ -189,6 +210,7 @@ impl Mark {
             Data::VLine { .. } => "vline",
             Data::HLine { .. } => "hline",
             Data::Text { .. } => "text",
+            Data::Image { .. } => "image",
         }
     }
 

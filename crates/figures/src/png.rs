@@ -73,6 +73,35 @@ mod tests {
     }
 
     #[test]
+    fn pixels_of_an_image_keep_their_levels() {
+        use crate::{Axis, Figure, Mark, Panel};
+        let levels: Vec<u8> = (0..25_u8).map(|place| place.wrapping_mul(37)).collect();
+        let axis = || Axis::categories("", &[""]);
+        let panel = Panel::new(axis(), axis()).mark(Mark::image(0.0, 0.0, 5, &levels));
+        let figure = Figure::new("f", "").panel(panel);
+        let png = figure.png("").unwrap();
+        assert_eq!(png, figure.png("").unwrap());
+        assert_eq!(figure.svg("").unwrap(), figure.svg("").unwrap());
+        // The largest box of levels in the SVG, in hundredths of a point; a point is 300/72 pixels.
+        let svg = figure.svg("").unwrap();
+        let (_, path) = svg.split_once("crispEdges\">").unwrap();
+        let (_, path) = path.split_once(" d=\"M").unwrap();
+        let fields: Vec<f64> = path[..path.find('z').unwrap()]
+            .split([' ', 'h', 'v'])
+            .map(|field| field.parse().unwrap())
+            .collect();
+        let [left, top, width, ..] = fields[..] else { panic!("{path}") };
+        let pixels = Pixmap::decode_png(&png).unwrap();
+        let scale = PNG_DPI / 72.0 / 100.0;
+        for (place, level) in levels.iter().enumerate() {
+            let at = |start: f64, step: usize| (start + width * (step as f64 + 0.5) / 5.0) * scale;
+            let (x, y) = (whole(at(left, place % 5)), whole(at(top, place / 5)));
+            let pixel = pixels.pixel(x, y).unwrap();
+            assert_eq!([pixel.red(), pixel.green(), pixel.blue()], [*level; 3], "{place}");
+        }
+    }
+
+    #[test]
     fn what_is_not_an_svg_is_an_error() {
         let error = rasterize("f", "<svg", 25.4).unwrap_err();
         assert!(matches!(error, Error::Drawing { .. }));

@@ -114,6 +114,9 @@ fn reach(mark: &Mark, direction: Direction) -> Vec<f64> {
             values.push(0.0);
             values
         }
+        (Data::Image { x: at, .. }, Direction::X) | (Data::Image { y: at, .. }, Direction::Y) => {
+            vec![at - 0.5, at + 0.5]
+        }
         (Data::VLine { x }, Direction::X) => vec![*x],
         (Data::HLine { y }, Direction::Y) => vec![*y],
         (Data::VLine { .. }, Direction::Y)

@@ -102,6 +102,15 @@ pub(crate) enum Shape {
         fill: Paint,
         outline: Option<Pen>,
     },
+    /// Gray pixels, row after row from the top.
+    Raster {
+        /// The upper left corner.
+        corner: Grid,
+        /// The side of a pixel.
+        side: i32,
+        columns: usize,
+        pixels: Vec<u8>,
+    },
     Lettering(Box<Lettering>),
 }
 
@@ -117,6 +126,7 @@ impl Shape {
             }
             Self::Bar { corners, .. } => corners.iter_mut().for_each(move_by),
             Self::Dot { center, .. } => move_by(center),
+            Self::Raster { corner, .. } => move_by(corner),
             Self::Lettering(lettering) => {
                 lettering.at.0 += dx;
                 lettering.at.1 += dy;

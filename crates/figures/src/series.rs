@@ -99,6 +99,9 @@ pub(crate) fn shapes(mark: &Mark, frame: &Frame) -> Vec<Shape> {
             shapes.flatten().collect()
         }
         Data::Histogram { edges, counts } => histogram(edges, counts, mark, frame),
+        Data::Image { x, y, columns, pixels } => {
+            raster((*x, *y), *columns, pixels, frame).into_iter().collect()
+        }
         Data::HLine { y } => {
             let measure = frame.y.measure(*y).filter(|at| frame.y.shows(*at));
             let ends = measure.map(|at| [(frame.x.low, at), (frame.x.high, at)]);
@@ -222,6 +225,23 @@ fn histogram(edges: &[f64], counts: &[f64], mark: &Mark, frame: &Frame) -> Vec<S
         (height > foot).then_some(Shape::Bar { corners, fill, outline })
     });
     bars.collect()
+}
+
+/// The image in the middle of its cell, with pixels of a whole number of grid units; none where the axes do
+/// not show the cell.
+fn raster((x, y): Point, columns: usize, pixels: &[u8], frame: &Frame) -> Option<Shape> {
+    /// The share of the cell that an image takes.
+    const SHARE: f64 = 0.94;
+    let low = frame.measures(x - 0.5, y - 0.5).filter(|at| frame.shows(*at))?;
+    let high = frame.measures(x + 0.5, y + 0.5).filter(|at| frame.shows(*at))?;
+    let (a, b) = (points(frame.at(low)), points(frame.at(high)));
+    let rows = pixels.len().div_ceil(columns.max(1)).max(1);
+    let side = ((b.0 - a.0).abs() / columns as f64).min((b.1 - a.1).abs() / rows as f64);
+    let side = grid(SHARE * side);
+    let left = grid(f64::midpoint(a.0, b.0) - points((side, 0)).0 * columns as f64 / 2.0);
+    let top = grid(f64::midpoint(a.1, b.1) - points((side, 0)).0 * rows as f64 / 2.0);
+    let pixels = pixels.to_vec();
+    (side > 0).then_some(Shape::Raster { corner: (left, top), side, columns, pixels })
 }
 
 /// A sample of the mark for a legend, centered at `middle`, at most [`SWATCH`] wide.

@@ -1,6 +1,6 @@
 //! A plotters backend that writes SVG: whole numbers on a fine grid, text as shared outlines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use plotters_backend::{
@@ -73,6 +73,46 @@ impl Svg {
         if !data.is_empty() {
             self.body.push(format!("<path d=\"{data}Z\"{}/>\n", fill(paint)));
         }
+    }
+
+    /// Gray pixels without smoothing: a background of the commonest level, and for each other level the runs
+    /// of its pixels.
+    pub(crate) fn raster(&mut self, corner: Grid, side: i32, columns: usize, pixels: &[u8]) {
+        let mut runs: BTreeMap<u8, Vec<(Grid, i32)>> = BTreeMap::new();
+        let mut counts = [0_usize; 256];
+        let mut top = corner.1;
+        for row in pixels.chunks(columns) {
+            let mut left = corner.0;
+            for run in row.chunk_by(|a, b| a == b) {
+                let width = side * i32::try_from(run.len()).unwrap_or(0);
+                runs.entry(run[0]).or_default().push(((left, top), width));
+                counts[usize::from(run[0])] += run.len();
+                left += width;
+            }
+            top += side;
+        }
+        let commonest = runs.keys().copied().max_by_key(|level| counts[usize::from(*level)]);
+        let Some(background) = commonest else { return };
+        let width = side * i32::try_from(columns).unwrap_or(0);
+        let (left, upper, height) = (corner.0, corner.1, top - corner.1);
+        self.body.push(format!(
+            "<g shape-rendering=\"crispEdges\">\n<path fill=\"{}\" d=\"M{left} {upper}h{width}v{height}h{}z\"/>\n",
+            hex([background; 3]),
+            -width
+        ));
+        runs.remove(&background);
+        for (level, runs) in runs {
+            let mut last = (0, 0);
+            let boxes = runs.into_iter().map(|((x, y), width)| {
+                // After z the pen is back where the last run began.
+                let (dx, dy) = (x - last.0, y - last.1);
+                last = (x, y);
+                format!("m{dx} {dy}h{width}v{side}h{}z", -width)
+            });
+            let data: String = boxes.collect();
+            self.body.push(format!("<path fill=\"{}\" d=\"{data}\"/>\n", hex([level; 3])));
+        }
+        self.body.push("</g>\n".to_owned());
     }
 
     /// A line of text with the left end of its baseline at a place.

@@ -155,8 +155,13 @@ impl ProjectedMemory {
                     last.row_mut(*query).copy_from_slice(weights.row(at));
                     states.row_mut(*query).copy_from_slice(after.row(at));
                 }
-                // Sampled counts may reach a pattern at the next read.
-                if !reached || !after.is_near(at, &before, at, SETTLED) {
+                // Counts that are drawn anew may reach a pattern at the next read.
+                let settled = if reached {
+                    after.is_near(at, &before, at, SETTLED)
+                } else {
+                    !separation.is_random()
+                };
+                if !settled {
                     still_moving.push(*query);
                 }
             }

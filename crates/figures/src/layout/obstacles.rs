@@ -1,7 +1,7 @@
 //! What a label inside the plotting area must keep clear of.
 
 use crate::geometry::{Point, Rect};
-use crate::scene::{Shape, points};
+use crate::scene::{GRID, Shape, points};
 
 /// Lines and boxes, each with the number of the mark it belongs to.
 #[derive(Clone, Default)]
@@ -36,6 +36,13 @@ impl Obstacles {
             }
             Shape::Dot { center, radius, .. } => {
                 self.boxes.push((spot(points(*center), *radius), owner));
+            }
+            Shape::Raster { corner, side, columns, pixels } => {
+                let (left, top) = points(*corner);
+                let side = f64::from(*side) / GRID;
+                let (columns, rows) = (*columns as f64, pixels.len().div_ceil(*columns) as f64);
+                let (right, bottom) = (left + side * columns, top + side * rows);
+                self.boxes.push((Rect { left, top, right, bottom }, owner));
             }
             Shape::Lettering(lettering) => self.boxes.push((lettering.bounds(), owner)),
         }
