@@ -160,10 +160,12 @@ fn locate(
         let sha256 = match store.locate(&input.name) {
             Ok(located) => Some(located.sha256),
             Err(manifest::Error::Missing { .. }) if !input.outputs.is_empty() => {
-                let skips = input.outputs.iter();
-                skipped.extend(
-                    skips.map(|id| Skipped { id: id.clone(), missing: input.name.clone() }),
-                );
+                for id in &input.outputs {
+                    // An output that needs several files is skipped once, for the first that is missing.
+                    if !skipped.iter().any(|skip: &Skipped| skip.id == *id) {
+                        skipped.push(Skipped { id: id.clone(), missing: input.name.clone() });
+                    }
+                }
                 None
             }
             Err(error) => return Err(error.into()),
@@ -359,7 +361,9 @@ mod tests {
         }
 
         fn inputs(_: &Config) -> Vec<Input> {
-            vec![Input { name: "set/optional".to_owned(), outputs: vec!["Z-x02".to_owned()] }]
+            let optional =
+                |name: &str| Input { name: name.to_owned(), outputs: vec!["Z-x02".to_owned()] };
+            vec![optional("set/optional"), optional("set/second")]
         }
 
         fn cost(_: Tier) -> Cost {
@@ -515,6 +519,12 @@ mod tests {
 
             [[file]]
             path = "optional"
+            bytes = 3
+            sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+            how = "by hand"
+
+            [[file]]
+            path = "second"
             bytes = 3
             sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
             how = "by hand"

@@ -36,6 +36,13 @@ impl Matrix {
         Self { n_rows, n_columns, values: vec![0.0; n_rows * n_columns] }
     }
 
+    /// The square matrix with ones on its diagonal.
+    pub fn identity(n: usize) -> Self {
+        let mut identity = Self::zeros(n, n);
+        identity.values.iter_mut().step_by(n + 1).for_each(|value| *value = 1.0);
+        identity
+    }
+
     /// A matrix from its values, row after row.
     ///
     /// # Errors
@@ -299,6 +306,7 @@ mod tests {
         assert_eq!((b.n_rows(), b.n_columns()), (50, 37));
         assert!((0..37).all(|row| (0..50).all(|column| a.row(row)[column] == b.row(column)[row])));
         assert_eq!(b.transposed(), a);
+        assert_eq!(product(&a, &Matrix::identity(50)).unwrap(), a);
     }
 
     #[test]

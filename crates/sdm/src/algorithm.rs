@@ -169,32 +169,17 @@ impl Algorithm {
         self <= Self::BinaryNearest
     }
 
-    /// The memory with these patterns stored at themselves.
-    ///
-    /// # Randomness
-    ///
-    /// Real neurons draw their addresses from `rng`; the others draw nothing here.
+    /// Its separation function; none for real neurons, which are addresses in a store.
     ///
     /// # Errors
     ///
     /// [`SdmError`] for a size that cannot be, and where β cannot be fitted.
     #[expect(clippy::cast_possible_truncation, reason = "β in 32 bits")]
-    #[expect(clippy::cast_sign_loss, reason = "a number of neurons is not negative")]
-    pub fn store(
-        self,
-        setting: &Setting,
-        patterns: &Patterns,
-        rng: &mut Rng,
-    ) -> Result<StoredMemory, SdmError> {
+    pub fn separation(self, setting: &Setting) -> Result<Option<Box<dyn Separation>>, SdmError> {
         let Setting { n, radius, n_neurons, published_caps } = *setting;
         let softmax = |caps: bool| Softmax::new(fitted_beta(n, radius, caps)? as f32);
-        let separation: Box<dyn Separation> = match self {
-            Self::BinaryNeurons => {
-                let addresses = BitMatrix::random(n_neurons as usize, n, rng);
-                let mut store = NeuronStore::new(addresses, n, radius)?;
-                store.write(&patterns.bits, &patterns.bits)?;
-                return Ok(StoredMemory::Neurons(store));
-            }
+        Ok(Some(match self {
+            Self::BinaryNeurons => return Ok(None),
             Self::BinarySdm | Self::ContinuousCircles => Box::new(Circles::new(n, radius)?),
             Self::BinaryLimit => Box::new(SampledCircles::new(n, radius, n_neurons)?),
             Self::BinarySoftmax | Self::ContinuousSoftmax => Box::new(softmax(false)?),
@@ -205,6 +190,34 @@ impl Algorithm {
             }
             Self::ContinuousLimit => Box::new(SampledCaps::new(n, radius, n_neurons)?),
             Self::ContinuousCapSoftmax => Box::new(softmax(true)?),
+        }))
+    }
+
+    /// The memory with these patterns stored at themselves.
+    ///
+    /// # Randomness
+    ///
+    /// Real neurons draw their addresses from `rng`; the others draw nothing here.
+    ///
+    /// # Errors
+    ///
+    /// [`SdmError`] for a size that cannot be, and where β cannot be fitted.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number of neurons is whole and not negative"
+    )]
+    pub fn store(
+        self,
+        setting: &Setting,
+        patterns: &Patterns,
+        rng: &mut Rng,
+    ) -> Result<StoredMemory, SdmError> {
+        let Some(separation) = self.separation(setting)? else {
+            let addresses = BitMatrix::random(setting.n_neurons as usize, setting.n, rng);
+            let mut store = NeuronStore::new(addresses, setting.n, setting.radius)?;
+            store.write(&patterns.bits, &patterns.bits)?;
+            return Ok(StoredMemory::Neurons(store));
         };
         Ok(if self.is_binary() {
             StoredMemory::Bits(BinaryMemory::new(patterns.bits.clone(), separation))
@@ -215,7 +228,11 @@ impl Algorithm {
 }
 
 /// β of the published fit over d_v = 0..d, to circles or to caps.
-fn fitted_beta(n: usize, radius: usize, caps: bool) -> Result<f64, SdmError> {
+///
+/// # Errors
+///
+/// [`SdmError::Geometry`] for a space that cannot be, [`SdmError::Fit`] for a radius below 2.
+pub fn fitted_beta(n: usize, radius: usize, caps: bool) -> Result<f64, SdmError> {
     let ln_counts = if caps {
         let angle = cap_angle(n, radius);
         let at = |distance| libm::acos(geometry::cosine_from_hamming(n, f64::from(distance)));

@@ -33,7 +33,7 @@ mod radii;
 mod states;
 mod store;
 
-pub use algorithm::{Algorithm, Ends, Patterns, Queries, Setting, StoredMemory};
+pub use algorithm::{Algorithm, Ends, Patterns, Queries, Setting, StoredMemory, fitted_beta};
 pub use attention::{softmax_weights, weights_from_ln_counts};
 pub use beta_fit::{BetaFit, SlopeEstimator, fit_beta};
 pub use error::SdmError;

@@ -5,20 +5,23 @@
 //! Every read but the last needs the keys only, since W·Σ wᵢxᵢ = Σ wᵢ·W·xᵢ: [`ProjectedMemory::recall`]
 //! follows a query among the keys and forms an image once.
 //!
-//! - [`ProjectedMemory`]: reading until a query settles, and how near it ends to its image;
+//! - [`ProjectedMemory`]: reading until a query settles; [`RecallTest`]: how near it ends to its image;
 //! - [`Trainer`]: learning W, as the authors do.
 
+mod published;
+mod recall_test;
 mod train;
 
+pub use published::{ImageSet, PAPER_ALGORITHMS, PUBLISHED_RECALL};
+pub use recall_test::{RecallTest, part_of};
 pub use train::{Adam, Trainer, TrainingPlan, random_projection, reconstruction_loss};
 
 use kernels::{BitMatrix, Matrix, product, product_transposed};
 use rayon::prelude::*;
 
 use crate::perturb;
-use crate::separation::{Caps, Circles, Cue, Separation, Similarities, Softmax};
-use crate::{Draws, States};
-use crate::{SdmError, SlopeEstimator, fit_beta};
+use crate::separation::{Cue, Separation, Similarities};
+use crate::{Draws, SdmError, States};
 
 /// Queries that are read together. Fixed, so that results do not depend on the number of threads.
 const CHUNK: usize = 112;
@@ -40,7 +43,7 @@ const SETTLED: f32 = 1e-5;
 /// // Two images of two pixels, and a projection that changes nothing.
 /// let images = Matrix::from_rows(2, 2, vec![2.0, 0.0, 0.0, 1.0])?;
 /// let identity = Matrix::from_rows(2, 2, vec![1.0, 0.0, 0.0, 1.0])?;
-/// let memory = ProjectedMemory::new(images, identity)?;
+/// let memory = ProjectedMemory::new(&images, identity)?;
 /// let query = Matrix::from_rows(1, 2, vec![0.9, 0.1])?;
 /// let draws = Draws { seed: seed::Seed::new(0), id: "doc", purpose: "reads" };
 /// let read = memory.recall(&query, &Softmax::new(50.0)?, 10, draws)?;
@@ -48,13 +51,13 @@ const SETTLED: f32 = 1e-5;
 /// # Ok::<(), sdm::SdmError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct ProjectedMemory {
+pub struct ProjectedMemory<'a> {
     projection: Matrix,
     /// W·x.
     latent: Matrix,
     /// The same scaled to length 1.
     keys: Matrix,
-    images: Matrix,
+    images: &'a Matrix,
 }
 
 /// Where queries end.
@@ -66,7 +69,7 @@ pub struct Recalled {
     pub n_reads: Vec<usize>,
 }
 
-impl ProjectedMemory {
+impl<'a> ProjectedMemory<'a> {
     /// Stores images at their keys.
     ///
     /// # Shapes
@@ -76,8 +79,8 @@ impl ProjectedMemory {
     /// # Errors
     ///
     /// [`SdmError::Kernel`] if the widths differ.
-    pub fn new(images: Matrix, projection: Matrix) -> Result<Self, SdmError> {
-        let latent = product_transposed(&images, &projection)?;
+    pub fn new(images: &'a Matrix, projection: Matrix) -> Result<Self, SdmError> {
+        let latent = product_transposed(images, &projection)?;
         let mut keys = latent.clone();
         keys.normalize_rows();
         Ok(Self { projection, latent, keys, images })
@@ -167,7 +170,7 @@ impl ProjectedMemory {
             }
             moving = still_moving;
         }
-        let mut read = product(&last, &self.images)?;
+        let mut read = product(&last, self.images)?;
         for row in 0..queries.n_rows() {
             if last.row(row).iter().all(|weight| *weight <= 0.0) {
                 read.row_mut(row).copy_from_slice(queries.row(row));
@@ -247,60 +250,10 @@ pub fn brightness(n_pixels: usize, pixels: &[u8]) -> Result<Matrix, SdmError> {
     Ok(Matrix::from_rows(pixels.len() / n_pixels.max(1), n_pixels, values)?)
 }
 
-/// The β of attention for a memory of this radius in n dimensions, as published: the fit to circle
-/// intersections, or with `caps` to the continuous ones.
-///
-/// # Errors
-///
-/// [`SdmError::Geometry`] for a space that cannot be, [`SdmError::Fit`] for a radius below 2.
-pub fn published_beta(n: usize, radius: usize, caps: bool) -> Result<f64, SdmError> {
-    let ln_counts = if caps {
-        let angle = geometry::cap::cap_angle(n, radius);
-        let cosine = |distance: usize| geometry::cosine_from_hamming(n, distance as f64);
-        let fraction = |distance: usize| {
-            geometry::cap::ln_cap_intersection_fraction(n, angle, libm::acos(cosine(distance)))
-        };
-        (0..radius).map(fraction).collect::<Result<_, _>>()?
-    } else {
-        geometry::HammingSpace::new(n)?.ln_intersections(radius)
-    };
-    Ok(fit_beta(n, &ln_counts, 0..radius, SlopeEstimator::Published)?.beta)
-}
-
-/// The names of [`paper_algorithms`], in their order.
-pub const PAPER_ALGORITHMS: [&str; 4] =
-    ["caps", "circles", "softmax, fit to circles", "softmax, fit to caps"];
-
-/// The four separation functions that Paper A compares on learned keys, for a Hamming radius in n
-/// dimensions: continuous SDM, binary SDM on cosines, and attention with β as published, fitted to the
-/// circles and to the caps.
-///
-/// # Errors
-///
-/// As [`published_beta`].
-///
-/// # Source
-///
-/// Paper A, `Cont_SDM`, `Cont_Binary_SDM`, `Cont_SDM_BFit_Attention` and `Cont_SDM_CFit_Attention` of the
-/// authors' code. In their projection experiment the last was run with the β of the third.
-pub fn paper_algorithms(n: usize, radius: usize) -> Result<[Box<dyn Separation>; 4], SdmError> {
-    let softmax = |caps: bool| {
-        #[expect(clippy::cast_possible_truncation, reason = "β in 32 bits")]
-        let beta = published_beta(n, radius, caps)? as f32;
-        Softmax::new(beta)
-    };
-    Ok([
-        Box::new(Caps::new(n, radius)?),
-        Box::new(Circles::new(n, radius)?),
-        Box::new(softmax(false)?),
-        Box::new(softmax(true)?),
-    ])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::separation::SampledCircles;
+    use crate::separation::{Caps, Circles, SampledCircles, Softmax};
     use crate::{ContinuousMemory, converge};
     use seed::Seed;
 
@@ -319,9 +272,9 @@ mod tests {
         images.normalize_rows();
         let queries = perturb::rotate(&images, 0.6, &mut DRAWS.seed.stream("t", "rotate"));
         let softmax = Softmax::new(15.9).unwrap();
-        let memory = ProjectedMemory::new(images.clone(), projection.clone()).unwrap();
+        let memory = ProjectedMemory::new(&images, projection.clone()).unwrap();
         let keys = memory.recall(&queries, &softmax, 3, DRAWS).unwrap();
-        let plain = ContinuousMemory::projected(images, projection, softmax).unwrap();
+        let plain = ContinuousMemory::projected(images.clone(), projection, softmax).unwrap();
         let plain = converge(&plain, &queries, 3, 0.0, DRAWS).unwrap();
         for row in 0..60 {
             assert!(keys.images.cosine(row, &plain.states, row) > 1.0 - 1e-6);
@@ -331,7 +284,7 @@ mod tests {
     #[test]
     fn a_query_out_of_reach_stays_itself() {
         let images = normal(3, 64, "images");
-        let memory = ProjectedMemory::new(images.clone(), normal(64, 64, "projection")).unwrap();
+        let memory = ProjectedMemory::new(&images, normal(64, 64, "projection")).unwrap();
         let far = perturb::rotate(&images, -0.9, &mut DRAWS.seed.stream("t", "far"));
         let read = memory.recall(&far, &Circles::new(64, 5).unwrap(), 10, DRAWS).unwrap();
         assert_eq!(read.images, far);
@@ -342,7 +295,8 @@ mod tests {
 
     #[test]
     fn the_same_for_any_number_of_threads() {
-        let memory = ProjectedMemory::new(normal(300, 40, "images"), normal(64, 40, "w")).unwrap();
+        let images = normal(300, 40, "images");
+        let memory = ProjectedMemory::new(&images, normal(64, 40, "w")).unwrap();
         let queries = normal(250, 40, "queries");
         let sampled = SampledCircles::new(64, 15, 1e8).unwrap();
         let with = |threads| {
@@ -350,12 +304,5 @@ mod tests {
             pool.install(|| memory.recall(&queries, &sampled, 4, DRAWS).unwrap().images)
         };
         assert_eq!(with(1), with(4));
-    }
-
-    // Paper A: β at d = 11, and the fit to the caps that a secondary computation gives.
-    #[test]
-    fn published_fits() {
-        assert!((published_beta(64, 11, false).unwrap() - 15.8528).abs() < 1e-4);
-        assert!((published_beta(64, 11, true).unwrap() - 21.5397).abs() < 1e-3);
     }
 }

@@ -61,6 +61,24 @@ pub fn bootstrap_ci(
     bootstrap_ci_of_places(values.len(), of_places, n_resamples, level, rng)
 }
 
+/// The mean with its 95 % percentile bootstrap interval.
+///
+/// # Randomness
+///
+/// As [`bootstrap_ci`].
+///
+/// # Errors
+///
+/// As [`bootstrap_ci`].
+pub fn bootstrap_mean(
+    values: &[f64],
+    n_resamples: usize,
+    rng: &mut Rng,
+) -> Result<(f64, Interval), StatsError> {
+    let mean = |values: &[f64]| crate::sum(values.iter().copied()) / values.len() as f64;
+    Ok((mean(values), bootstrap_ci(values, mean, n_resamples, 0.95, rng)?))
+}
+
 /// As [`bootstrap_ci`], for observations that are no plain numbers: the statistic is told which of the N
 /// observations were drawn.
 ///

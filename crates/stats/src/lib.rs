@@ -13,7 +13,7 @@ mod poisson;
 mod regression;
 mod summary;
 
-pub use bootstrap::{Interval, bootstrap_ci, bootstrap_ci_of_places};
+pub use bootstrap::{Interval, bootstrap_ci, bootstrap_ci_of_places, bootstrap_mean};
 pub use crossing::last_fall;
 pub use error::StatsError;
 pub use histogram::{Histogram, histogram};
