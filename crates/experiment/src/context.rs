@@ -3,11 +3,14 @@ use std::sync::Mutex;
 
 use anyhow::{bail, ensure};
 use manifest::Store;
-use record::InputHash;
+use record::{InputHash, Parts};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-/// What the frame lends to `compute`: its data, and a way to tell how far it is.
+/// What the frame lends to `compute`: its data, what a killed run had done, and a way to tell how far it is.
 pub struct Context<'a> {
     store: &'a Store,
+    parts: Parts,
     inputs: BTreeMap<String, Option<String>>,
     told: Mutex<usize>,
     tell: &'a (dyn Fn(usize, usize) + Sync),
@@ -16,11 +19,12 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     pub(crate) fn new(
         store: &'a Store,
+        parts: Parts,
         inputs: &[InputHash],
         tell: &'a (dyn Fn(usize, usize) + Sync),
     ) -> Self {
         let inputs = inputs.iter().map(|input| (input.name.clone(), input.sha256.clone()));
-        Self { store, inputs: inputs.collect(), told: Mutex::new(0), tell }
+        Self { store, parts, inputs: inputs.collect(), told: Mutex::new(0), tell }
     }
 
     /// The verified content of a data file; none if it is missing, which only happens for inputs that
@@ -39,6 +43,25 @@ impl<'a> Context<'a> {
                 Ok(Some(content))
             }
         }
+    }
+
+    /// A part of a long computation that a killed run need not repeat: computed once under the same code,
+    /// config and data, and read back to the last bit by a run that follows. May be called from any thread,
+    /// with a name for each part.
+    ///
+    /// # Errors
+    /// What `compute` says; a part that cannot be written, or that JSON cannot say.
+    pub fn part<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        compute: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        if let Some(part) = self.parts.get(name) {
+            return Ok(part);
+        }
+        let part = compute()?;
+        self.parts.keep(name, &part)?;
+        Ok(part)
     }
 
     /// Tells that one more of `total` equal steps is done. May be called from any thread.

@@ -88,7 +88,8 @@ fn run<E: Experiment>(arguments: &Arguments) -> anyhow::Result<()> {
             say(&format!("progress {done} {total}")).ok();
         }
     };
-    let context = Context::new(&store, &inputs, &tell);
+    let parts = results.parts(E::ID, &key)?;
+    let context = Context::new(&store, parts, &inputs, &tell);
     let measured = E::compute(&config, &context)?;
 
     let (figures, tables) = draw::<E>(&config, &measured, &config_hash, &mut draft)?;
@@ -332,6 +333,7 @@ fn say(line: &str) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::{Claim, Cost, Input, Numbers};
+    use record::Parts;
     use serde::{Deserialize, Serialize};
 
     #[derive(Serialize, Deserialize)]
@@ -534,8 +536,17 @@ mod tests {
         let (description, _) = resolve::<Example>(Tier::Smoke, 0).unwrap();
         let (inputs, skipped) = locate(&description, &store).unwrap();
         assert_eq!(skipped, [skip("Z-x02")]);
-        let context = Context::new(&store, &inputs, &|_, _| {});
+        let parts = Parts::open(folder.path().join("parts")).unwrap();
+        let context = Context::new(&store, parts, &inputs, &|_, _| {});
         assert!(context.read("set/optional").unwrap().is_none());
         assert!(context.read("set/undeclared").is_err());
+        let count = std::cell::Cell::new(0);
+        let part = || {
+            context.part("a third", || {
+                count.set(count.get() + 1);
+                Ok(1.0 / 3.0)
+            })
+        };
+        assert!((part().unwrap(), part().unwrap()) == (1.0 / 3.0, 1.0 / 3.0) && count.get() == 1);
     }
 }

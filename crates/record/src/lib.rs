@@ -25,6 +25,7 @@ pub mod schema;
 
 mod error;
 mod machine;
+mod parts;
 mod record;
 
 pub use claim::{Claim, Direction, Kind, Null, Statement, Tolerance, Verdict};
@@ -33,5 +34,6 @@ pub use error::Error;
 pub use key::{Key, Workspace};
 pub use machine::{Stopwatch, commit, cpu_class};
 pub use number::{Number, Numbers};
+pub use parts::Parts;
 pub use record::{InputHash, Outcome, Output, Record, Run, SCHEMA_VERSION, Skipped};
 pub use results::{Draft, Results};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Error, Key, Record, Tier, canonical, schema};
+use crate::{Error, Key, Parts, Record, Tier, canonical, schema};
 
 /// The folder of all results of one tier (and base seed).
 #[derive(Clone, Debug)]
@@ -83,6 +83,27 @@ impl Results {
         Ok(seal.key)
     }
 
+    /// The parts that a killed run of this experiment had done under this key. Those of other keys are
+    /// removed. To be called while a draft holds the lock.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn parts(&self, id: &str, key: &Key) -> Result<Parts, Error> {
+        let (all, own) = (self.all_parts(id), key.hash()?);
+        let parts = Parts::open(all.join(&own))?;
+        for entry in fs::read_dir(&all).map_err(Error::io("read", &all))? {
+            let path = entry.map_err(Error::io("read", &all))?.path();
+            if !path.ends_with(&own) {
+                fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+            }
+        }
+        Ok(parts)
+    }
+
+    fn all_parts(&self, id: &str) -> PathBuf {
+        self.folder.join(format!(".parts-{id}"))
+    }
+
     /// Begins a run: waits for another run of the same experiment to end, sweeps up what a killed one
     /// left, and opens an empty draft folder. `waiting` is called once if there is another run.
     ///
@@ -112,7 +133,8 @@ impl Results {
             }
         }
         fs::create_dir_all(&draft).map_err(Error::io("create", &draft))?;
-        Ok(Draft { folder: draft, former, place, files: Vec::new(), _lock: lock })
+        let parts = self.all_parts(id);
+        Ok(Draft { folder: draft, former, place, parts, files: Vec::new(), _lock: lock })
     }
 }
 
@@ -156,6 +178,7 @@ pub struct Draft {
     folder: PathBuf,
     former: PathBuf,
     place: PathBuf,
+    parts: PathBuf,
     files: Vec<(String, u64)>,
     _lock: File,
 }
@@ -173,7 +196,7 @@ impl Draft {
     }
 
     /// Writes the record and the key, and moves the draft to its place. Files there that no run wrote
-    /// stay.
+    /// stay; parts that were kept for a killed run go.
     ///
     /// # Errors
     /// [`Error::Io`], or whatever makes the record invalid.
@@ -197,6 +220,9 @@ impl Draft {
         if self.former.exists() {
             carry_over(&self.former, &self.place)?;
             fs::remove_dir_all(&self.former).map_err(Error::io("remove", &self.former))?;
+        }
+        if self.parts.exists() {
+            fs::remove_dir_all(&self.parts).map_err(Error::io("remove", &self.parts))?;
         }
         Ok(self.place.clone())
     }
@@ -339,6 +365,23 @@ pub(crate) mod tests {
         assert_eq!(fs::read(place.join("mine/notes.txt")).unwrap(), b"of mine");
         assert_eq!(fs::read(place.join("A-x01.svg")).unwrap(), b"third");
         assert!(!former.exists());
+    }
+
+    #[test]
+    fn parts_outlive_a_killed_run_but_no_other_key_and_no_published_result() {
+        let root = tempfile::tempdir().unwrap();
+        let results = Results::new(root.path(), Tier::Laptop, 0);
+        let other = Key { rustc: "another".to_owned(), ..key("a01_x") };
+        let part = |key: &Key| results.parts("a01_x", key).unwrap().get::<u64>("seven");
+        let draft = results.begin("a01_x", || {}).unwrap();
+        results.parts("a01_x", &key("a01_x")).unwrap().keep("seven", &7_u64).unwrap();
+        drop(draft);
+        assert_eq!(part(&key("a01_x")), Some(7));
+        assert_eq!(part(&other), None);
+        assert_eq!(part(&key("a01_x")), None, "another key swept it up");
+        results.parts("a01_x", &key("a01_x")).unwrap().keep("seven", &7_u64).unwrap();
+        publish(&results, b"first");
+        assert_eq!(part(&key("a01_x")), None);
     }
 
     #[test]

@@ -423,10 +423,12 @@ fn recall(
         .columns(radii.len().min(if set == ImageSet::Mnist { 4 } else { 3 }))
         .share_x()
         .share_y();
+    // Gray CIFAR images have much in common.
+    let bottom = if set == ImageSet::Mnist { 0.2 } else { 0.4 };
     for radius in radii {
         let mut panel = Panel::new(
             Axis::linear("perturbation P (bits)").ticks(vec![0.0, 100.0, 200.0, 300.0]),
-            Axis::linear("cosine with the image").range(0.0, 1.04),
+            Axis::linear("cosine with the image").range(bottom, 1.02),
         )
         .title(&format!("d = {radius}"))
         .legend()
