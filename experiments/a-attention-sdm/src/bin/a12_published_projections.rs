@@ -5,15 +5,16 @@
 //! "test" reads test images from the memory of the training images, which does not hold them; here test
 //! images are also stored, so that W is tested on images that it never saw, beside random keys and none.
 //!
-//! *Expected:* the 84 means of `PUBLISHED_RECALL`, each within 0.02 of the 95 % interval. *Visible:* recall far above
-//! the dotted query; at d = 15 all algorithms blend images. *Run:* `just fig A-x55`; three minutes.
-//! *Data:* `just data mnist attention-sdm cifar10-subset`.
+//! *Expected:* the 84 means of `PUBLISHED_RECALL`, each within 0.02 of the 95 % interval. *Visible:* recall far
+//! above the dotted query; at d = 15 all algorithms blend images, and gray CIFAR ends at its mean image from
+//! d = 19 on. *Run:* `just fig A-x55`; three minutes. *Data:* `just data mnist attention-sdm cifar10-subset`.
 //!
-//! *Preprocessing* is the authors', and a15 shows what others give: brightness from 0 to 1,
-//! neither centered nor scaled to length 1; the mean that is read is not scaled; a query that reaches nothing
-//! stays. *Departures:* some of the images as queries instead of all; a query stops by itself when its key
-//! stands still (the authors stop batches of 128); 8,000 gray CIFAR images are stored instead of 50,000;
-//! attention with the β of the caps has that β (their run had the β of the circles).
+//! *Preprocessing* is the authors', and a15 shows what others give: brightness from 0 to 1, neither centered nor
+//! scaled to length 1; the mean that is read is not scaled; a query that reaches nothing stays.
+//!
+//! *Departures:* some of the images as queries instead of all; a query stops by itself when its key stands still
+//! (the authors stop batches of 128); 8,000 gray CIFAR images are stored instead of 50,000; attention with the β
+//! of the caps has that β (their run had the β of the circles).
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
