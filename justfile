@@ -72,7 +72,7 @@ check:
 bench *options:
     cargo bench --locked --bench '*' {{ options }}
 
-# Time ours beside the Python peers, in one interleaved run (10 GB of memory; installs NumPy and PyTorch).
+# Time ours beside the Python peers, in one interleaved run (22 GB of memory in all; installs NumPy and PyTorch).
 bench-peers *options: (peer-tools)
     cargo bench --quiet --locked --package sdm --features peers --bench peers -- --python {{ absolute_path(tools) }}/peers/bin/python {{ options }}
 
