@@ -19,7 +19,11 @@ pub enum KernelError {
 }
 
 impl KernelError {
-    pub(crate) fn check(what: &'static str, expected: usize, got: usize) -> Result<(), Self> {
+    /// An error unless two sizes are the same.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`].
+    pub fn check(what: &'static str, expected: usize, got: usize) -> Result<(), Self> {
         if expected == got { Ok(()) } else { Err(Self::Size { what, expected, got }) }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! - [`BitMatrix`]: rows of bits in 64-bit words, with scans for the rows within a Hamming radius of one
 //!   query or of many;
-//! - [`Matrix`] with [`product`] and [`product_transposed`]: 32-bit matrix products whose result does not
+//! - [`Matrix`] with [`product`], [`product_transposed`] and [`transposed_product`]: 32-bit matrix products whose result does not
 //!   depend on the number of threads;
+//! - [`sum_of_rows`], [`top_k`], [`inhibited`]: products with sparse vectors, and what makes vectors sparse;
+//! - [`Optimizer`]: how weights follow gradients, of all rows or of few;
 //! - [`exp`]: an exponential that compilers can vectorize.
 //!
 //! The build targets the baseline CPU; a scan picks the widest instructions that the machine has when it
@@ -19,9 +21,17 @@ mod error;
 mod exponential;
 mod hamming;
 mod matrix;
+mod optimizer;
+mod select;
+mod sparse;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 pub use bits::BitMatrix;
 pub use error::KernelError;
 pub use exponential::exp;
-pub use hamming::{BLOCK_ROWS, Scanner};
-pub use matrix::{Matrix, product, product_transposed};
+pub use hamming::{BLOCK_ROWS, Queries, Scanner};
+pub use matrix::{Matrix, product, product_transposed, transposed_product};
+pub use optimizer::{Correction, Gradient, Optimizer, Rule};
+pub use select::{inhibited, top_k};
+pub use sparse::sum_of_rows;

@@ -2,6 +2,7 @@
 
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::KernelError;
 
@@ -23,11 +24,28 @@ const BLOCK: usize = 16;
 /// assert_eq!(product_transposed(&a, &a)?.values(), [5.0, 11.0, 11.0, 25.0]);
 /// # Ok::<(), kernels::KernelError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct Matrix {
     n_rows: usize,
     n_columns: usize,
     values: Vec<f32>,
+}
+
+/// A matrix as it was stored.
+#[derive(Deserialize)]
+struct Unchecked {
+    n_rows: usize,
+    n_columns: usize,
+    values: Vec<f32>,
+}
+
+impl TryFrom<Unchecked> for Matrix {
+    type Error = KernelError;
+
+    fn try_from(stored: Unchecked) -> Result<Self, KernelError> {
+        Self::from_rows(stored.n_rows, stored.n_columns, stored.values)
+    }
 }
 
 impl Matrix {
@@ -71,6 +89,11 @@ impl Matrix {
         &self.values
     }
 
+    /// All values, row after row, without the matrix.
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
+    }
+
     /// All values, row after row, to be changed.
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.values
@@ -103,7 +126,10 @@ impl Matrix {
     /// Beyond the last row.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
-        let values = rows.iter().flat_map(|row| self.row(*row)).copied().collect();
+        let mut values = Vec::with_capacity(rows.len() * self.n_columns);
+        for row in rows {
+            values.extend_from_slice(self.row(*row));
+        }
         Self { n_rows: rows.len(), n_columns: self.n_columns, values }
     }
 
@@ -140,6 +166,17 @@ impl Matrix {
         Ok(())
     }
 
+    /// The rows of this matrix, and below them those of another.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] if the other matrix has another width.
+    pub fn below(mut self, other: &Self) -> Result<Self, KernelError> {
+        KernelError::check("columns", self.n_columns, other.n_columns)?;
+        self.values.extend_from_slice(&other.values);
+        self.n_rows += other.n_rows;
+        Ok(self)
+    }
+
     /// Scales each row to length 1; a row of zeros stays.
     pub fn normalize_rows(&mut self) {
         let n_columns = self.n_columns.max(1);
@@ -172,7 +209,7 @@ fn narrowed(value: f64) -> f32 {
 /// [`KernelError::Size`] if the inner sizes differ.
 pub fn product(a: &Matrix, b: &Matrix) -> Result<Matrix, KernelError> {
     KernelError::check("rows of the right factor", a.n_columns, b.n_rows)?;
-    Ok(multiply(a, b, (b.n_rows, b.n_columns), (b.n_columns, 1)))
+    Ok(multiply(Factor::plain(a), Factor::plain(b), (a.n_rows, a.n_columns, b.n_columns)))
 }
 
 /// A·Bᵀ.
@@ -187,43 +224,78 @@ pub fn product(a: &Matrix, b: &Matrix) -> Result<Matrix, KernelError> {
 /// [`KernelError::Size`] if the inner sizes differ.
 pub fn product_transposed(a: &Matrix, b: &Matrix) -> Result<Matrix, KernelError> {
     KernelError::check("columns of the right factor", a.n_columns, b.n_columns)?;
-    Ok(multiply(a, b, (b.n_columns, b.n_rows), (1, b.n_columns)))
+    Ok(multiply(Factor::plain(a), Factor::transposed(b), (a.n_rows, a.n_columns, b.n_rows)))
 }
 
-/// A times the right factor of this shape whose next row and next column are this far apart.
-fn multiply(
-    a: &Matrix,
-    b: &Matrix,
-    (k, n): (usize, usize),
-    (next_row, next_column): (usize, usize),
-) -> Matrix {
-    let mut result = Matrix::zeros(a.n_rows, n);
-    if n == 0 || k == 0 {
+/// Aᵀ·B.
+///
+/// # Shapes
+/// `a` `[k, m]`, `b` `[k, n]`; the result is `[m, n]`.
+///
+/// # Determinism
+/// The same bits for any number of threads; the last bits depend on the CPU class.
+///
+/// # Errors
+/// [`KernelError::Size`] if the outer sizes differ.
+pub fn transposed_product(a: &Matrix, b: &Matrix) -> Result<Matrix, KernelError> {
+    KernelError::check("rows of the right factor", a.n_rows, b.n_rows)?;
+    Ok(multiply(Factor::transposed(a), Factor::plain(b), (a.n_columns, a.n_rows, b.n_columns)))
+}
+
+/// A factor of a product: its values, and how far apart two of a row and of a column are.
+#[derive(Clone, Copy)]
+struct Factor<'a> {
+    values: &'a [f32],
+    next_in_row: usize,
+    next_in_column: usize,
+}
+
+impl<'a> Factor<'a> {
+    fn plain(matrix: &'a Matrix) -> Self {
+        Self { values: &matrix.values, next_in_row: 1, next_in_column: matrix.n_columns }
+    }
+
+    fn transposed(matrix: &'a Matrix) -> Self {
+        Self { values: &matrix.values, next_in_row: matrix.n_columns, next_in_column: 1 }
+    }
+}
+
+/// The product of a factor of m rows of k values and one of k rows of n.
+fn multiply(a: Factor<'_>, b: Factor<'_>, (m, k, n): (usize, usize, usize)) -> Matrix {
+    let mut result = Matrix::zeros(m, n);
+    if m == 0 || n == 0 || k == 0 {
         return result;
     }
-    let tasks = result.values.par_chunks_mut(TASK_ROWS * n);
-    tasks.zip(a.values.par_chunks(TASK_ROWS * k)).for_each(|(result, a)| {
-        let m = result.len() / n;
+    let last = |factor: Factor<'_>, rows: usize, columns: usize| {
+        (rows - 1) * factor.next_in_column + (columns - 1) * factor.next_in_row
+    };
+    assert!(
+        last(a, m, k) < a.values.len() && last(b, k, n) < b.values.len(),
+        "factors hold what is read"
+    );
+    result.values.par_chunks_mut(TASK_ROWS * n).enumerate().for_each(|(task, result)| {
+        let rows = result.len() / n;
+        let a_values = &a.values[task * TASK_ROWS * a.next_in_column..];
         #[expect(clippy::cast_possible_wrap, reason = "strides are below the size of a buffer")]
         let stride = |step: usize| step as isize;
-        // SAFETY: `result` holds m·n values in rows of n and belongs to this task alone; `a` holds m·k
-        // values in rows of k; `b` holds k·n values (checked by the callers) that are reached as
-        // row·next_row + column·next_column. None of them is changed or freed during the call.
+        // SAFETY: `result` holds rows·n values in rows of n and belongs to this task alone; the factors hold
+        // all that is read of them, up to their last row and column (asserted above; this task begins at its
+        // own rows). None of them is changed or freed during the call.
         unsafe {
             gemm(
-                m,
+                rows,
                 n,
                 k,
                 result.as_mut_ptr(),
                 1,
                 stride(n),
                 false,
-                a.as_ptr(),
-                1,
-                stride(k),
+                a_values.as_ptr(),
+                stride(a.next_in_row),
+                stride(a.next_in_column),
                 b.values.as_ptr(),
-                stride(next_column),
-                stride(next_row),
+                stride(b.next_in_row),
+                stride(b.next_in_column),
                 0.0_f32,
                 1.0_f32,
                 false,
@@ -271,6 +343,10 @@ mod tests {
             let transposed = product_transposed(&a, &c).unwrap();
             for (got, want) in transposed.values().iter().zip(oracle(&a, |i, j| c.row(j)[i], n)) {
                 prop_assert!((f64::from(*got) - want).abs() < bound);
+            }
+            let columns = transposed_product(&a.transposed(), &b).unwrap();
+            for (got, want) in columns.values().iter().zip(plain.values()) {
+                prop_assert!(f64::from((got - want).abs()) < bound);
             }
         }
     }

@@ -43,6 +43,12 @@ pub enum SdmError {
         /// Counters of a neuron.
         n_value_bits: usize,
     },
+    /// Gradients of single samples of a net whose addresses are centered.
+    #[error("a net with centered addresses {what}: these need free or unit addresses")]
+    Centered {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// Sizes do not fit each other.
     #[error(transparent)]
     Kernel(#[from] kernels::KernelError),

@@ -14,11 +14,13 @@
 //! - [`BinaryMemory`], [`ContinuousMemory`], [`converge`]: reading, once and until it settles;
 //! - [`Algorithm`]: the memories that Paper A's convergence experiments compare, on the same patterns;
 //! - [`perturb`]: queries at a chosen distance;
-//! - [`projection`]: memories of images at learned keys, and how the keys are learned.
+//! - [`projection`]: memories of images at learned keys, and how the keys are learned;
+//! - [`layer`]: the SDM layer, whose addresses and values are learned.
 //!
 //! The sizes of the intersections come from the `geometry` crate.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
+pub mod layer;
 pub mod optimal;
 pub mod perturb;
 pub mod projection;

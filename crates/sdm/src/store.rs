@@ -1,6 +1,6 @@
 //! Sparse Distributed Memory with real neurons: the neuron view.
 
-use kernels::{BLOCK_ROWS, BitMatrix, KernelError, Scanner};
+use kernels::{BLOCK_ROWS, BitMatrix, KernelError, Queries};
 use rayon::prelude::*;
 
 use crate::SdmError;
@@ -106,9 +106,9 @@ impl NeuronStore {
     /// [`SdmError::Kernel`] if the sizes do not fit, [`SdmError::Range`] beyond 32,767 writes in all, which
     /// the counters might not hold. Nothing is written then.
     pub fn write(&mut self, at: &BitMatrix, values: &BitMatrix) -> Result<(), SdmError> {
-        check("bits of an address", self.addresses.n_bits(), at.n_bits())?;
-        check("bits of a value", self.n_value_bits, values.n_bits())?;
-        check("values to write", at.n_rows(), values.n_rows())?;
+        KernelError::check("bits of an address", self.addresses.n_bits(), at.n_bits())?;
+        KernelError::check("bits of a value", self.n_value_bits, values.n_bits())?;
+        KernelError::check("values to write", at.n_rows(), values.n_rows())?;
         let n_written = self.n_written + at.n_rows();
         if n_written > MAX_WRITES {
             return Err(SdmError::Range {
@@ -125,18 +125,16 @@ impl NeuronStore {
         let signs: Vec<i16> = (0..values.n_rows())
             .flat_map(|row| (0..width).map(move |bit| if values.bit(row, bit) { 1 } else { -1 }))
             .collect();
-        let (scanner, radius) = (Scanner::new(), self.radius);
+        let (prepared, radius) = (Queries::new(at), self.radius);
         let blocks = self.counters.par_chunks_mut(BLOCK_ROWS * width);
         blocks.zip(self.addresses.words().par_chunks(BLOCK_ROWS * words)).for_each(
             |(counters, rows)| {
-                for (pattern, signs) in signs.chunks_exact(width).enumerate() {
-                    scanner.within(rows, at.row(pattern), radius, |row, _| {
-                        let counters = &mut counters[row * width..(row + 1) * width];
-                        for (counter, sign) in counters.iter_mut().zip(signs) {
-                            *counter = counter.wrapping_add(*sign);
-                        }
-                    });
-                }
+                prepared.within(rows, radius, |pattern, row| {
+                    let counters = &mut counters[row * width..(row + 1) * width];
+                    for (counter, sign) in counters.iter_mut().zip(&signs[pattern * width..]) {
+                        *counter = counter.wrapping_add(*sign);
+                    }
+                });
             },
         );
         Ok(())
@@ -171,7 +169,7 @@ impl NeuronStore {
 
     /// The neurons that each query reaches.
     fn reached(&self, queries: &BitMatrix) -> Result<Vec<Vec<u32>>, SdmError> {
-        check("bits of a query", self.addresses.n_bits(), queries.n_bits())?;
+        KernelError::check("bits of a query", self.addresses.n_bits(), queries.n_bits())?;
         // One query is limited by memory and splits over the neurons; many share each block of them.
         if queries.n_rows() == 1 {
             return Ok(vec![self.addresses.within(queries.row(0), self.radius)?]);
@@ -188,10 +186,6 @@ impl NeuronStore {
         let (sums, width) = (self.sums(queries)?, self.n_value_bits);
         Ok(BitMatrix::from_fn(queries.n_rows(), width, |row, bit| sums[row * width + bit] > 0))
     }
-}
-
-fn check(what: &'static str, expected: usize, got: usize) -> Result<(), SdmError> {
-    if expected == got { Ok(()) } else { Err(KernelError::Size { what, expected, got }.into()) }
 }
 
 #[cfg(test)]

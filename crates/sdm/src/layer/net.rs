@@ -1,0 +1,408 @@
+//! A net of one hidden layer.
+
+use kernels::{KernelError, Matrix, product, product_transposed, sum_of_rows};
+use rayon::prelude::*;
+use seed::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::activation::{Picks, gaba};
+use super::{Activation, Anneal, Inhibition};
+use crate::SdmError;
+
+/// What is done to addresses, the rows of W, and inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rows {
+    /// Nothing.
+    Free,
+    /// Negative inputs become 0, inputs are scaled to length 1, and so is W after every step.
+    Unit,
+    /// Excitations are those of W with its mean taken away and scaled to length 1, through which gradients pass.
+    Centered,
+}
+
+/// The ingredients of a net: h = act(W·x + b), logits = Vᵀ·h + c.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetConfig {
+    /// Numbers of an input.
+    pub n_inputs: usize,
+    /// Neurons of the hidden layer.
+    pub n_neurons: usize,
+    /// Outputs.
+    pub n_classes: usize,
+    /// What neurons make of their excitation.
+    pub activation: Activation,
+    /// Addresses and inputs.
+    pub rows: Rows,
+    /// Whether there are biases b and c.
+    pub biases: bool,
+    /// Whether negative weights become 0 after every step.
+    pub non_negative: bool,
+}
+
+impl NetConfig {
+    /// The SDM layer of Paper B: unit inputs and addresses, no biases, non-negative weights, the k most excited
+    /// neurons with inhibition subtracted, and the GABA switch.
+    pub fn sdm(n_inputs: usize, n_neurons: usize, n_classes: usize, k: usize, switch: f64) -> Self {
+        Self {
+            n_inputs,
+            n_neurons,
+            n_classes,
+            activation: Activation::TopK { k, inhibition: Inhibition::Gaba { switch } },
+            rows: Rows::Unit,
+            biases: false,
+            non_negative: true,
+        }
+    }
+
+    /// Paper B's Top-K net: biases, free weights, the k most excited neurons as they are, from all neurons at first.
+    pub fn top_k(
+        n_inputs: usize,
+        n_neurons: usize,
+        n_classes: usize,
+        k: usize,
+        epochs: usize,
+    ) -> Self {
+        let inhibition = Inhibition::Mask(Anneal::Epochs(epochs));
+        Self {
+            activation: Activation::TopK { k, inhibition },
+            ..Self::relu(n_inputs, n_neurons, n_classes)
+        }
+    }
+
+    /// A net of rectified neurons.
+    pub fn relu(n_inputs: usize, n_neurons: usize, n_classes: usize) -> Self {
+        Self {
+            n_inputs,
+            n_neurons,
+            n_classes,
+            activation: Activation::Relu,
+            rows: Rows::Free,
+            biases: true,
+            non_negative: false,
+        }
+    }
+
+    fn validate(self) -> Result<Self, SdmError> {
+        let range = |what, got: f64, interval| SdmError::Range { what, got, interval };
+        for (what, got) in
+            [("inputs", self.n_inputs), ("neurons", self.n_neurons), ("classes", self.n_classes)]
+        {
+            if got == 0 {
+                return Err(range(what, 0.0, "[1, ∞)"));
+            }
+        }
+        match self.activation {
+            Activation::TopK { k: 0, .. } => Err(range("k, the active neurons", 0.0, "[1, ∞)")),
+            Activation::TopK { inhibition: Inhibition::Gaba { switch }, .. }
+                if switch.is_nan() || switch <= 0.0 =>
+            {
+                Err(range("the GABA switch, in samples,", switch, "(0, ∞)"))
+            }
+            Activation::Elephant { width, .. } if width.is_nan() || width <= 0.0 => {
+                Err(range("the width of an elephant", f64::from(width), "(0, ∞)"))
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// What the hidden layer makes of a batch.
+#[derive(Clone, Debug)]
+pub struct Hidden {
+    /// W·x + b, `[sample, neuron]`.
+    pub(super) excitation: Matrix,
+    pub(super) activation: Active,
+    /// What active neurons are scaled by: 1 but for dropout.
+    pub(super) scale: f32,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Active {
+    /// `[sample, neuron]`.
+    All(Matrix),
+    Few(Vec<Picks>),
+}
+
+impl Hidden {
+    /// For each sample, the active neurons with their activations.
+    pub fn active(&self) -> Vec<Vec<(u32, f32)>> {
+        match &self.activation {
+            Active::Few(picks) => picks.clone(),
+            Active::All(values) => values
+                .rows()
+                .map(|row| (0..).zip(row.iter().copied()).filter(|(_, h)| *h > 0.0).collect())
+                .collect(),
+        }
+    }
+
+    /// Silences each neuron of each sample with this probability and scales the others up.
+    pub fn drop_out(&mut self, probability: f32, rng: &mut Rng) {
+        let scale = 1.0 / (1.0 - probability);
+        let mut drop = |h: &mut f32| {
+            *h = if rng.uniform() < f64::from(probability) { 0.0 } else { scale * *h }
+        };
+        match &mut self.activation {
+            Active::All(values) => values.values_mut().iter_mut().for_each(&mut drop),
+            Active::Few(picks) => {
+                for sample in picks {
+                    for (_, h) in sample.iter_mut() {
+                        drop(h);
+                    }
+                    sample.retain(|(_, h)| *h > 0.0);
+                }
+            }
+        }
+        self.scale = scale;
+    }
+}
+
+/// A net of one hidden layer.
+///
+/// # Examples
+///
+/// Two neurons whose addresses are the axes, of which the nearer one answers:
+///
+/// ```
+/// use kernels::Matrix;
+/// use sdm::layer::{Activation, Anneal, Inhibition, Net, NetConfig};
+///
+/// let inhibition = Inhibition::Subtract(Anneal::None);
+/// let config = NetConfig { activation: Activation::TopK { k: 1, inhibition }, ..NetConfig::sdm(2, 2, 2, 1, 1.0) };
+/// let mut net = Net::new(config, &mut seed::Seed::new(0).stream("doc", "net"))?;
+/// net.w = Matrix::identity(2);
+/// net.v = Matrix::identity(2);
+/// let x = net.prepare(&Matrix::from_rows(1, 2, vec![3.0, 4.0])?)?;
+/// let hidden = net.hidden(&x, 0)?;
+/// assert_eq!(hidden.active(), [[(1, 0.8_f32 - 0.6_f32)]]);
+/// # Ok::<(), sdm::SdmError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Net {
+    config: NetConfig,
+    /// Addresses, `[neuron, input]`.
+    pub w: Matrix,
+    /// Biases of neurons; empty without biases.
+    pub b: Vec<f32>,
+    /// Values, `[neuron, class]`.
+    pub v: Matrix,
+    /// Biases of classes; empty without biases.
+    pub c: Vec<f32>,
+    /// For each neuron the number of samples that it was active for, where there is a GABA switch.
+    pub counts: Vec<f64>,
+}
+
+impl Net {
+    /// A net with random weights, uniform between ±1/√(inputs of the layer), as PyTorch's; of an SDM layer's about
+    /// half are 0 then.
+    ///
+    /// # Errors
+    ///
+    /// [`SdmError::Range`] for a config without neurons, inputs, classes or active neurons.
+    pub fn new(config: NetConfig, rng: &mut Rng) -> Result<Self, SdmError> {
+        let config = config.validate()?;
+        let NetConfig { n_inputs, n_neurons, n_classes, biases, .. } = config;
+        #[expect(clippy::cast_possible_truncation, reason = "weights in 32 bits")]
+        let mut draw = |n: usize, fan_in: usize| -> Vec<f32> {
+            let bound = 1.0 / (fan_in as f64).sqrt();
+            (0..n).map(|_| ((2.0 * rng.uniform() - 1.0) * bound) as f32).collect()
+        };
+        let mut net = Self {
+            config,
+            w: Matrix::from_rows(n_neurons, n_inputs, draw(n_neurons * n_inputs, n_inputs))?,
+            b: if biases { draw(n_neurons, n_inputs) } else { Vec::new() },
+            v: Matrix::from_rows(n_neurons, n_classes, draw(n_neurons * n_classes, n_neurons))?,
+            c: if biases { draw(n_classes, n_neurons) } else { Vec::new() },
+            counts: vec![0.0; n_neurons],
+        };
+        net.project(None);
+        Ok(net)
+    }
+
+    /// The ingredients.
+    pub fn config(&self) -> &NetConfig {
+        &self.config
+    }
+
+    /// New values V and biases c for this many classes, and the addresses as they are: what follows pretraining.
+    ///
+    /// # Errors
+    ///
+    /// [`SdmError::Range`] without classes.
+    pub fn with_new_head(self, n_classes: usize, rng: &mut Rng) -> Result<Self, SdmError> {
+        let fresh = Self::new(NetConfig { n_classes, ..self.config }, rng)?;
+        Ok(Self { w: self.w, b: self.b, counts: self.counts, ..fresh })
+    }
+
+    /// Inputs as the net takes them: for unit rows without negative numbers and of length 1.
+    ///
+    /// # Errors
+    ///
+    /// [`SdmError::Kernel`] if they have another width, [`SdmError::Range`] if one is not finite.
+    pub fn prepare(&self, inputs: &Matrix) -> Result<Matrix, SdmError> {
+        KernelError::check("numbers of an input", self.config.n_inputs, inputs.n_columns())?;
+        if let Some(bad) = inputs.values().iter().find(|value| !value.is_finite()) {
+            return Err(SdmError::Range {
+                what: "a number of an input",
+                got: f64::from(*bad),
+                interval: "(-∞, ∞)",
+            });
+        }
+        let mut inputs = inputs.clone();
+        if self.config.rows == Rows::Unit {
+            inputs.values_mut().iter_mut().for_each(|value| *value = value.max(0.0));
+            inputs.normalize_rows();
+        }
+        Ok(inputs)
+    }
+
+    /// The hidden layer's answer to prepared inputs, `[sample, input]`.
+    ///
+    /// The epoch, counted from 0 over the whole training, matters to annealing only.
+    ///
+    /// # Errors
+    ///
+    /// [`SdmError::Kernel`] if the inputs have another width.
+    pub fn hidden(&self, x: &Matrix, epoch: usize) -> Result<Hidden, SdmError> {
+        let mut excitation = match self.config.rows {
+            Rows::Centered => product_transposed(x, &self.centered().0)?,
+            Rows::Free | Rows::Unit => product_transposed(x, &self.w)?,
+        };
+        if !self.b.is_empty() {
+            for row in excitation.values_mut().chunks_exact_mut(self.b.len()) {
+                row.iter_mut().zip(&self.b).for_each(|(a, b)| *a += b);
+            }
+        }
+        let inhibition = self.inhibition();
+        let activation = match self.config.activation.picks(&excitation, epoch, &inhibition) {
+            Some(picks) => Active::Few(picks),
+            None => Active::All(self.config.activation.apply(&excitation, epoch, &inhibition)),
+        };
+        Ok(Hidden { excitation, activation, scale: 1.0 })
+    }
+
+    /// g of each neuron; empty without a GABA switch.
+    pub fn inhibition(&self) -> Vec<f32> {
+        match self.config.activation {
+            Activation::TopK { inhibition: Inhibition::Gaba { switch }, .. } => {
+                self.counts.iter().map(|count| gaba(*count, switch)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Counts the samples that neurons were active for, where there is a GABA switch that goes by them.
+    pub fn count(&mut self, hidden: &Hidden) {
+        if !matches!(
+            self.config.activation,
+            Activation::TopK { inhibition: Inhibition::Gaba { .. }, .. }
+        ) {
+            return;
+        }
+        match &hidden.activation {
+            Active::Few(picks) => {
+                picks.iter().flatten().for_each(|(neuron, _)| self.counts[*neuron as usize] += 1.0);
+            }
+            Active::All(values) => {
+                for row in values.rows() {
+                    for (count, h) in self.counts.iter_mut().zip(row) {
+                        *count += f64::from(u8::from(*h > 0.0));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Vᵀ·h + c, `[sample, class]`.
+    ///
+    /// # Errors
+    ///
+    /// [`SdmError::Kernel`] if the hidden layer is another net's.
+    pub fn logits(&self, hidden: &Hidden) -> Result<Matrix, SdmError> {
+        let n_classes = self.config.n_classes;
+        let mut logits = match &hidden.activation {
+            Active::All(values) => product(values, &self.v)?,
+            Active::Few(picks) => {
+                let mut logits = Matrix::zeros(picks.len(), n_classes);
+                let rows = logits.values_mut().par_chunks_mut(n_classes).zip(picks);
+                rows.for_each(|(row, picks)| sum_of_rows(&self.v, picks, row));
+                logits
+            }
+        };
+        if !self.c.is_empty() {
+            for row in logits.values_mut().chunks_exact_mut(n_classes) {
+                row.iter_mut().zip(&self.c).for_each(|(logit, c)| *logit += c);
+            }
+        }
+        Ok(logits)
+    }
+
+    /// Rows without their mean and of length 1, and what each was divided by.
+    pub(super) fn centered(&self) -> (Matrix, Vec<f32>) {
+        let width = self.config.n_inputs;
+        let mut rows = self.w.clone();
+        let scales = rows.values_mut().par_chunks_mut(width).map(|row| {
+            let mean = row.iter().sum::<f32>() / row.len() as f32;
+            for w in row.iter_mut() {
+                *w -= mean;
+            }
+            let length = row.iter().map(|w| w * w).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+            for w in row.iter_mut() {
+                *w /= length;
+            }
+            length
+        });
+        let scales = scales.collect();
+        (rows, scales)
+    }
+
+    /// Negative weights become 0 and addresses unit vectors, where the config says so: all rows, or these.
+    pub(super) fn project(&mut self, rows: Option<&[u32]>) {
+        let NetConfig { n_inputs, n_classes, non_negative, rows: form, .. } = self.config;
+        if !non_negative && form != Rows::Unit {
+            return;
+        }
+        let clamp = |values: &mut [f32]| {
+            if non_negative {
+                for value in values.iter_mut() {
+                    *value = value.max(0.0);
+                }
+            }
+        };
+        let address = |row: &mut [f32]| {
+            clamp(row);
+            if form == Rows::Unit {
+                unit(row);
+            }
+        };
+        clamp(&mut self.b);
+        clamp(&mut self.c);
+        if let Some(rows) = rows {
+            for row in rows {
+                address(self.w.row_mut(*row as usize));
+                clamp(self.v.row_mut(*row as usize));
+            }
+        } else {
+            self.w.values_mut().par_chunks_mut(n_inputs).for_each(address);
+            self.v.values_mut().par_chunks_mut(n_classes).for_each(clamp);
+        }
+    }
+}
+
+/// Scales a row to length 1; a row of zeros stays.
+fn unit(row: &mut [f32]) {
+    // Eight sums, so that they add up side by side.
+    let mut squares = [0.0_f32; 8];
+    let (eights, rest) = row.as_chunks::<8>();
+    for eight in eights {
+        squares.iter_mut().zip(eight).for_each(|(sum, w)| *sum += w * w);
+    }
+    let square = squares.iter().sum::<f32>() + rest.iter().map(|w| w * w).sum::<f32>();
+    if square > 0.0 {
+        let scale = 1.0 / square.sqrt();
+        for w in row.iter_mut() {
+            *w *= scale;
+        }
+    }
+}
