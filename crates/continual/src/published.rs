@@ -109,6 +109,11 @@ impl PaperMethod {
         matches!(self, Self::HardAsh | Self::Elephant)
     }
 
+    /// Whether few neurons learn from a sample, once they inhibit each other.
+    pub const fn has_sparse_gradients(self) -> bool {
+        matches!(self, Self::SdmEwc | Self::SdmMas | Self::Sdm | Self::TopK)
+    }
+
     /// The method for a data set, with `n_neurons` neurons of which k = 10 are active, and a GABA switch after
     /// `switch` samples. Annealing takes `anneal` epochs.
     pub fn method(self, data: Benchmark, n_neurons: usize, switch: f64, anneal: usize) -> Method {

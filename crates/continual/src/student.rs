@@ -231,6 +231,18 @@ impl Student {
         Ok(answers.collect::<Result<Vec<_>, ContinualError>>()?.concat())
     }
 
+    /// The part of the samples that it answers rightly.
+    ///
+    /// # Errors
+    ///
+    /// Samples of another width.
+    pub fn accuracy(&self, data: &Dataset) -> Result<f64, ContinualError> {
+        let answers = self.answers(data.inputs())?;
+        let n_right =
+            answers.iter().zip(data.labels()).filter(|(answer, label)| answer == label).count();
+        Ok(n_right as f64 / data.len().max(1) as f64)
+    }
+
     fn evaluate(&mut self, test: &Dataset) -> Result<(), ContinualError> {
         let mut n_right = vec![0; test.n_classes()];
         for (answer, label) in self.answers(test.inputs())?.iter().zip(test.labels()) {
