@@ -8,6 +8,9 @@ use crate::SdmError;
 /// Writes that keep every counter within 16 bits, whatever is written.
 const MAX_WRITES: usize = i16::MAX as usize;
 
+/// Neurons of one query whose counters one task sums.
+const SHARED_NEURONS: usize = 128;
+
 /// A memory of r neurons at fixed addresses, each with a counter for every bit of a value.
 ///
 /// Writing a value at an address adds +1 for each one and −1 for each zero to the counters of all neurons
@@ -155,15 +158,28 @@ impl NeuronStore {
         if width == 0 {
             return Ok(sums);
         }
-        let reached = self.reached(queries)?;
-        sums.par_chunks_mut(width).zip(reached).for_each(|(sums, neurons)| {
+        let add = |sums: &mut [i32], neurons: &[u32]| {
             for neuron in neurons {
-                let counters = &self.counters[neuron as usize * width..][..width];
+                let counters = &self.counters[*neuron as usize * width..][..width];
                 for (sum, counter) in sums.iter_mut().zip(counters) {
                     *sum += i32::from(*counter);
                 }
             }
-        });
+        };
+        let reached = self.reached(queries)?;
+        if let [neurons] = reached.as_slice() {
+            // One query's neurons are shared out; integers add up to the same in any order.
+            let parts = neurons.par_chunks(SHARED_NEURONS).map(|neurons| {
+                let mut sums = vec![0; width];
+                add(&mut sums, neurons);
+                sums
+            });
+            for part in parts.collect::<Vec<_>>() {
+                sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            }
+        } else {
+            sums.par_chunks_mut(width).zip(&reached).for_each(|(sums, neurons)| add(sums, neurons));
+        }
         Ok(sums)
     }
 
