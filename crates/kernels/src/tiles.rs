@@ -78,7 +78,7 @@ pub(crate) fn fill(tile: &mut Tile, rows: &[u64], words: usize) {
                 match row[first..].first_chunk::<4>() {
                     Some(four) => *lanes = *four,
                     None => {
-                        lanes.iter_mut().zip(&row[first..]).for_each(|(lane, word)| *lane = *word)
+                        lanes.iter_mut().zip(&row[first..]).for_each(|(lane, word)| *lane = *word);
                     }
                 }
             }

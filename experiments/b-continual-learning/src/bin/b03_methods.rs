@@ -2,7 +2,7 @@
 //!
 //! Its main table and its Fig. 3 compare, on embeddings of CIFAR-10, the SDM layer with and without a penalty on
 //! moving weights, the FlyModel, penalties alone, Top-K and plain nets, of 1,000 neurons. A secondary source ranks
-//! them: SDMLP + EWC, FlyModel, SDMLP, MAS close behind it, far above Top-K and ReLU. Its accuracies were not found.
+//! them: SDMLP + EWC, FlyModel, SDMLP, MAS close behind it, far above Top-K and plain nets. Its accuracies were not found.
 //!
 //! *Expected:* that ranking; the FlyModel at 0.704 (the authors' sweep), SDMLP at 0.72 (an independent run of the
 //! same schedule). *Visible:* lines that climb a fifth with each task and keep what they climbed, or do not.
