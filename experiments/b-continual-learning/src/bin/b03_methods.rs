@@ -384,7 +384,7 @@ fn table(config: &Config, measured: &Measured) -> Table {
         let strength = match method {
             PaperMethod::EwcBatchSum => Cell::text("100, as published"),
             method => best(&measured.choices, *method)
-                .map_or(Cell::Missing, |s| Cell::text(&s.to_string())),
+                .map_or(Cell::Missing, |s| Cell::number(f64::from(s), 1)),
         };
         table = table.row(vec![
             Cell::text(method.label()),
@@ -470,7 +470,8 @@ fn by_task(config: &Config, measured: &Measured) -> Figure {
 
 /// Final accuracies of all methods with intervals, between chance and all classes at once.
 fn finals(config: &Config, measured: &Measured) -> Figure {
-    let names: Vec<&str> = measured.runs.iter().map(|(method, _)| method.label()).collect();
+    // The first method stands on top.
+    let names: Vec<&str> = measured.runs.iter().rev().map(|(method, _)| method.label()).collect();
     let mut panel = Panel::new(
         Axis::linear("accuracy after five tasks").range(0.0, 1.0),
         Axis::categories("", &names),
