@@ -278,15 +278,15 @@ fn pareto(config: &Config, measured: &Measured) -> Figure {
         .map(|r| (at(r, "joint", &r.joint), at(r, "split", &r.split)))
         .collect();
     let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
-    panel = panel
-        .mark(Mark::line(&x, &y).color(Color::Gray).series("by k"))
-        .mark(Mark::points(&x, &y).color(Color::Blue).series("k"));
-    for (reached, (x, y)) in measured.reached.iter().zip(points) {
-        panel = panel.mark(Mark::text(x, y, &format!(" {}", reached.k)).color(Color::Ink));
+    panel = panel.legend().mark(Mark::line(&x, &y).color(Color::Gray).series("by k"));
+    let n = points.len();
+    for (place, (reached, (x, y))) in measured.reached.iter().zip(points).enumerate() {
+        let point = Mark::points(&[x], &[y]).color(Color::sequential(place, n));
+        panel = panel.mark(point.label(&format!("k = {}", reached.k)));
     }
     Figure::new("B-x11", "Remembering against learning at once")
         .caption(
-            "For each number of active neurons (beside the points) the accuracy of all classes at once and after five \
+            "For each number k of active neurons the accuracy of all classes at once and after five \
              tasks: a departure from the paper, whose plot has the accuracy on ImageNet32 in the place of the first.",
         )
         .panel(panel)
