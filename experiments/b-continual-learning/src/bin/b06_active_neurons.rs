@@ -270,8 +270,8 @@ fn pareto(config: &Config, measured: &Measured) -> Figure {
         summary(config, r.k, what, values).map_or(0.0, |n| n.value)
     };
     let mut panel = Panel::new(
-        Axis::linear("accuracy, all classes at once").range(0.0, 1.0),
-        Axis::linear("accuracy after five tasks").range(0.0, 1.0),
+        Axis::linear("accuracy, all classes at once"),
+        Axis::linear("accuracy after five tasks"),
     );
     let points: Vec<(f64, f64)> = measured
         .reached
