@@ -45,7 +45,7 @@ bless tier="laptop" *options:
 data *name:
     @{{ reproduce }} data {{ name }}
 
-# Write the skeleton of a new experiment, for instance: just new-experiment a07_query_key_norm "Title".
+# Write the skeleton of a new experiment, for instance: just new-experiment a16_query_key_norm "Title".
 new-experiment id title:
     @{{ reproduce }} new-experiment {{ quote(id) }} {{ quote(title) }}
 

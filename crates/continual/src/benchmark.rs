@@ -79,6 +79,23 @@ impl Benchmark {
         names.map(|name| format!("{folder}/{name}"))
     }
 
+    /// Training and test samples, by a function that reads a file; none if one is missing.
+    ///
+    /// # Errors
+    ///
+    /// What the function says, or a file that is not what it should be.
+    pub fn read<E: From<ContinualError>>(
+        self,
+        read: impl Fn(&str) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Option<[Dataset; 2]>, E> {
+        let contents = self.files().map(|file| read(&file));
+        let [Some(train_x), Some(train_y), Some(test_x), Some(test_y)] = transpose(contents)?
+        else {
+            return Ok(None);
+        };
+        Ok(Some(self.decode(&[train_x, train_y, test_x, test_y])?))
+    }
+
     /// Training and test samples, from the content of [`Benchmark::files`].
     ///
     /// # Errors
@@ -120,4 +137,15 @@ impl Benchmark {
             },
         })
     }
+}
+
+/// The first error, or all values.
+fn transpose<T, E, const N: usize>(
+    results: [Result<Option<T>, E>; N],
+) -> Result<[Option<T>; N], E> {
+    let mut values = std::array::from_fn(|_| None);
+    for (value, result) in values.iter_mut().zip(results) {
+        *value = result?;
+    }
+    Ok(values)
 }

@@ -31,4 +31,5 @@ pub use order::numpy_order;
 pub use penalty::{Fisher, Penalty};
 pub use published::PaperMethod;
 pub use score::Scores;
-pub use student::{Draws, Evaluation, Method, NetMethod, Schedule, Student};
+pub use sdm::Draws;
+pub use student::{Evaluation, Method, NetMethod, Schedule, Student};

@@ -2,8 +2,9 @@
 
 use kernels::Matrix;
 use rayon::prelude::*;
+use sdm::Draws;
 use sdm::layer::{Gradients, Learner, LearnerConfig, Net, NetConfig};
-use seed::{Rng, Seed};
+use seed::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::penalty::Anchor;
@@ -97,21 +98,8 @@ struct NetMind {
     kept: Option<(Matrix, Vec<usize>)>,
 }
 
-/// Where the random numbers of a student come from.
-#[derive(Clone, Copy, Debug)]
-pub struct Draws<'a> {
-    /// The seed.
-    pub seed: Seed,
-    /// The experiment.
-    pub id: &'a str,
-    /// What for.
-    pub purpose: &'a str,
-}
-
-impl Draws<'_> {
-    fn stream(&self, what: &str) -> Rng {
-        self.seed.stream(self.id, &format!("{}, {what}", self.purpose))
-    }
+fn stream(draws: Draws, what: &str) -> Rng {
+    draws.seed.stream(draws.id, &format!("{}, {what}", draws.purpose))
 }
 
 impl Student {
@@ -121,7 +109,7 @@ impl Student {
     ///
     /// A setting outside of its interval.
     pub fn new(method: Method, draws: Draws) -> Result<Self, ContinualError> {
-        let mut rng = draws.stream("start");
+        let mut rng = stream(draws, "start");
         let mind = match method {
             Method::Fly(config) => Mind::Fly(FlyModel::new(config, &mut rng)?),
             Method::Net(method) => return Self::with_net(Net::new(method.net, &mut rng)?, method),
@@ -191,7 +179,7 @@ impl Student {
         }
         let own_test = test.of(&split.tasks()[task]);
         for epoch in 1..=schedule.epochs {
-            let mut rng = draws.stream(&format!("task {task}, epoch {epoch}"));
+            let mut rng = stream(draws, &format!("task {task}, epoch {epoch}"));
             if let Mind::Net(mind) = &mut self.mind {
                 mind.epoch(&data, self.n_epochs, schedule.batch, &mut rng)?;
                 if mind.method.count_evaluations {
@@ -203,7 +191,7 @@ impl Student {
                 self.evaluate(test)?;
             }
         }
-        let mut rng = draws.stream(&format!("task {task}, end"));
+        let mut rng = stream(draws, &format!("task {task}, end"));
         if let Mind::Net(mind) = &mut self.mind {
             mind.end_task(&data, self.n_epochs, &mut rng)?;
         }
@@ -360,12 +348,13 @@ mod tests {
     use super::*;
     use crate::{Fisher, Scores};
     use kernels::Rule;
+    use seed::Seed;
 
     const DRAWS: Draws = Draws { seed: Seed::new(2), id: "student-tests", purpose: "toy" };
 
     /// Four classes around four of eight axes.
     fn data(n_per_class: usize, purpose: &str) -> Dataset {
-        let mut rng = DRAWS.stream(purpose);
+        let mut rng = stream(DRAWS, purpose);
         let mut values = Vec::new();
         let mut labels = Vec::new();
         for sample in 0..4 * n_per_class {

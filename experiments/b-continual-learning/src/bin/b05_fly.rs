@@ -13,7 +13,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use continual::{Benchmark, FlyConfig, FlyModel};
 use experiment::figures::{Axis, Cell, Color, Figure, Mark, Marker, Panel, Table, Width};
 use experiment::{
@@ -130,20 +130,16 @@ impl Experiment for Fly {
             (0..PUBLISHED.len()).filter(|at| PUBLISHED[*at].1 <= config.most_cells).collect();
         for place in &places {
             let (data, n_cells, learning_rate, n_responses, _) = PUBLISHED[*place];
-            let mut contents = Vec::new();
-            for file in data.files() {
-                let Some(content) = context.read(&file)? else {
-                    return Ok(Measured { reached: Vec::new() });
-                };
-                contents.push(content);
-            }
+            let Some([train, test]) = data.read(|file| context.read(file))? else {
+                return Ok(Measured { reached: Vec::new() });
+            };
             let accuracies = context.part(&name(*place), || {
-                let contents: [Vec<u8>; 4] = contents.try_into().ok().context("four files")?;
-                let [mut train, test] = data.decode(&contents)?;
                 let seed = Seed::new(config.seeds[0]);
-                if let Some(per_class) = config.per_class {
-                    (train, _) = train.draw(per_class, &mut seed.stream(Self::ID, data.name()));
-                }
+                let mut rng = seed.stream(Self::ID, data.name());
+                let train = match config.per_class {
+                    Some(per_class) => train.draw(per_class, &mut rng).0,
+                    None => train,
+                };
                 let (n_inputs, n_classes) = (data.n_inputs(), data.n_classes());
                 let fly = FlyConfig {
                     n_inputs,

@@ -15,7 +15,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use continual::{Benchmark, Draws, Method, NetMethod, PaperMethod, Schedule, Split, Student};
 use experiment::figures::{Axis, Color, Figure, Mark, Panel};
 use experiment::{Claim, Context, Cost, Drawing, Experiment, Input, Number, Numbers, Tier};
@@ -114,15 +114,9 @@ impl Experiment for ActiveNeurons {
     }
 
     fn compute(config: &Config, context: &Context) -> Result<Measured> {
-        let mut contents = Vec::new();
-        for file in DATA.files() {
-            let Some(content) = context.read(&file)? else {
-                return Ok(Measured { reached: Vec::new() });
-            };
-            contents.push(content);
-        }
-        let contents: [Vec<u8>; 4] = contents.try_into().ok().context("four files")?;
-        let [train, test] = DATA.decode(&contents)?;
+        let Some([train, test]) = DATA.read(|file| context.read(file))? else {
+            return Ok(Measured { reached: Vec::new() });
+        };
         let classes: Vec<usize> = (0..DATA.n_classes()).collect();
         let mut units = Vec::new();
         for k in &config.ks {
