@@ -5,8 +5,8 @@
 //! is remembered falls steadily with k, from 0.74 to 0.34.
 //!
 //! *Expected:* that fall; its values rest on the pretraining, which cannot be had, and are not comparable. *Visible:* a
-//! fall with k from 10 on; below 10 nets without pretraining remember less, not more, and learn less of all classes at
-//! once. Whether longer training would mend that was not tested. *Run:* `just run b06`; five minutes.
+//! fall with k from 10 on; below 10 nets without pretraining remember less, not more. Whether longer training would
+//! mend that was not tested. *Run:* `just run b06`; six minutes.
 //! *Data:* `just data cifar10-convmixer`.
 //!
 //! *Departures:* no pretraining; 10 epochs a task in the place of 500, eight values of k in the place of 14; the place
