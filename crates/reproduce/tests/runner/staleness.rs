@@ -69,15 +69,21 @@ fn editing_a_crate_makes_exactly_the_experiments_built_on_it_stale() {
 
     let one = |id: &str, what: &str| (id.to_owned(), vec![format!("{what} changed")]);
     let all = Workspace::load(root, []).unwrap().binaries();
-    let of_a = |what: &str| -> Vec<_> {
-        let ids = all.values().filter(|binary| binary.package == "a-attention-sdm");
-        ids.map(|binary| one(&binary.id, what)).collect()
+    let of = |packages: &[&str], what: &str| -> Vec<_> {
+        let built = all.values().filter(|binary| packages.contains(&binary.package.as_str()));
+        built.map(|binary| one(&binary.id, what)).collect()
     };
-    assert_eq!(stale_after(root, "crates/geometry/src/space.rs"), of_a("crates/geometry"));
-    let mut with_z = of_a("crates/stats");
-    with_z.push(one("z01_other", "crates/stats"));
-    assert_eq!(stale_after(root, "crates/stats/src/lib.rs"), with_z);
-    assert_eq!(stale_after(root, "crates/manifest/src/lib.rs"), of_a("crates/manifest"));
+    let (a, b, z) = ("a-attention-sdm", "b-continual-learning", "z-other");
+    for (crate_name, file, packages) in [
+        ("crates/geometry", "src/space.rs", [a, b].as_slice()),
+        ("crates/manifest", "src/lib.rs", &[a, b]),
+        ("crates/continual", "src/lib.rs", &[b]),
+        ("crates/stats", "src/lib.rs", &[a, b, z]),
+    ] {
+        let expected = of(packages, crate_name);
+        assert!(!expected.is_empty());
+        assert_eq!(stale_after(root, &format!("{crate_name}/{file}")), expected);
+    }
     assert_eq!(stale_after(root, "crates/reproduce/src/run.rs"), []);
     let own = "experiments/a-attention-sdm/src/bin/a01_circle_intersection.rs";
     assert_eq!(stale_after(root, own), [one("a01_circle_intersection", own)]);
