@@ -148,7 +148,7 @@ pub struct Claim {
     pub id: String,
     /// The paper's letter.
     pub paper: char,
-    /// Where the paper, or its authors' code, says so.
+    /// Where the paper, or its authors' code, says so; [`Claim::OURS`] at its front if no paper does.
     pub source: String,
     /// The claim in one sentence.
     pub text: String,
@@ -245,6 +245,14 @@ impl Statement {
 }
 
 impl Claim {
+    /// How the source of a claim begins that is of this project and not of a paper.
+    pub const OURS: &str = "this project";
+
+    /// Whether the claim is of this project and not of a paper.
+    pub fn is_ours(&self) -> bool {
+        self.source.starts_with(Self::OURS)
+    }
+
     /// Begins a claim: its id (`<experiment number>.<slug>`, whose first letter is the paper's), where
     /// the paper or its authors' code says so, and what, in one sentence. The test follows, by a method
     /// of [`Statement`].

@@ -3,7 +3,8 @@
 //! On the reference's CPU class and device a result must equal the reference exactly, data hashes
 //! included. Elsewhere each number may move by its `drift_tol`. What this run skipped for want of data
 //! is not drift, and neither is the code's hash: it tells why a number moved. Under another config the
-//! fields that differ are the one difference, since the numbers are not meant to agree.
+//! fields that differ are the one difference, and the names of the numbers that moved with them, since
+//! the numbers are not meant to agree.
 
 use std::fmt;
 
@@ -30,6 +31,9 @@ impl fmt::Display for Difference {
     }
 }
 
+/// How many of the numbers that moved under another config are named.
+const MOVED_TOLD: usize = 8;
+
 /// Every difference between a run and its reference; empty: no drift.
 pub fn differences(reference: &Record, run: &Record) -> Vec<Difference> {
     let exact =
@@ -41,13 +45,26 @@ pub fn differences(reference: &Record, run: &Record) -> Vec<Difference> {
     };
     let absent = || "absent".to_owned();
 
+    let (old, new) = (&reference.result.numbers, &run.result.numbers);
     let fields = canonical::differing_fields(&reference.result.config, &run.result.config);
     if !fields.is_empty() {
         // Whatever else differs follows from it.
-        differ("config", String::new(), fields.join(", "));
+        let moved =
+            old.iter().filter(|(name, was)| new.get(*name).is_none_or(|is| !same(was, is, exact)));
+        let moved: Vec<_> = moved.map(|(name, _)| name.as_str()).collect();
+        let told = match moved.len() {
+            0 => format!("{}; no number moved", fields.join(", ")),
+            n => format!(
+                "{}; {n} of {} numbers moved: {}{}",
+                fields.join(", "),
+                old.len(),
+                moved[..n.min(MOVED_TOLD)].join(", "),
+                if n > MOVED_TOLD { ", …" } else { "" }
+            ),
+        };
+        differ("config", String::new(), told);
         return found;
     }
-    let (old, new) = (&reference.result.numbers, &run.result.numbers);
     for (name, was) in old {
         match new.get(name) {
             Some(is) if same(was, is, exact) => {}
@@ -169,10 +186,14 @@ mod tests {
     fn under_another_config_its_fields_are_the_one_difference() {
         let (reference, mut run) = (record("a01_x"), record("a01_x"));
         run.result.config = serde_json::json!({"k": 2});
-        run.result.numbers.clear();
-        let found = differences(&reference, &run);
-        assert_eq!(found.len(), 1);
-        assert_eq!((found[0].name.as_str(), &*found[0].to_string()), ("config", "k: 1 → 2"));
+        let told = |run: &Record| {
+            let found = differences(&reference, run);
+            assert_eq!((found.len(), found[0].name.as_str()), (1, "config"));
+            found[0].to_string()
+        };
+        assert_eq!(told(&run), "k: 1 → 2; no number moved");
+        run.result.numbers.get_mut("two").unwrap().value += 1.0;
+        assert_eq!(told(&run), "k: 1 → 2; 1 of 1 numbers moved: two");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use cargo_metadata::Message;
 use record::key::Binary;
 use record::{Description, Tier, Workspace};
 
-use crate::index::Index;
+use crate::index::{Index, Row};
 
 /// The workspace with its index.
 #[derive(Debug)]
@@ -60,8 +60,7 @@ impl Catalog {
             let id = id.to_lowercase();
             id == wanted || id.split('_').next() == Some(&wanted)
         };
-        let row = self.index.output.iter().find(|row| row.id.to_lowercase() == wanted);
-        match (self.binaries.keys().find(is_meant), row) {
+        match (self.binaries.keys().find(is_meant), self.row(name)) {
             (Some(id), _) => Ok(id.clone()),
             (None, Some(row)) => row.experiment.clone().with_context(|| {
                 let awaited = row.waits_for.as_deref().unwrap_or_default();
@@ -69,9 +68,14 @@ impl Catalog {
             }),
             (None, None) => {
                 let names = self.binaries.keys().chain(self.index.output.iter().map(|row| &row.id));
-                bail!("{}", unknown(name, names.map(String::as_str)))
+                bail!("{}", unknown(name, names.map(String::as_str), LIST))
             }
         }
+    }
+
+    /// The row of the figure or table with this name, in any case.
+    pub fn row(&self, name: &str) -> Option<&Row> {
+        self.index.output.iter().find(|row| row.id.eq_ignore_ascii_case(name))
     }
 
     /// The experiments that several names mean; a single letter means all of that paper.
@@ -129,7 +133,7 @@ impl Catalog {
         command.args(["build", "--locked", "--message-format", "json-render-diagnostics"]);
         for id in ids {
             let Some(binary) = self.binaries.get(id) else {
-                bail!("{}", unknown(id, self.binaries.keys().map(String::as_str)));
+                bail!("{}", unknown(id, self.binaries.keys().map(String::as_str), LIST));
             };
             command.args(["--package", &binary.package, "--bin", id]);
         }
@@ -181,14 +185,21 @@ fn describe(program: &Path, tier: Tier, seed: u64) -> anyhow::Result<Description
         .with_context(|| format!("{} --describe {tier} printed no description", program.display()))
 }
 
-/// Says that a name is unknown and which names are near.
-pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+const LIST: &str = "`just list` shows all";
+
+/// Says that a name is unknown, which names are near, and where all of them are to be seen. A name that
+/// ends as the unknown one does is the nearest: `x03` means `A-x03`.
+pub fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>, all: &str) -> String {
     let lower = name.to_lowercase();
-    let likeness = |other: &str| strsim::jaro_winkler(&lower, &other.to_lowercase());
+    let likeness = |other: &str| {
+        let other = other.to_lowercase();
+        let ends = other.strip_suffix(&lower).is_some_and(|front| front.ends_with(['-', '_']));
+        if ends { 2.0 } else { strsim::jaro_winkler(&lower, &other) }
+    };
     let mut near: Vec<_> = known.map(|other| (likeness(other), other)).collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     let near: Vec<_> = near.into_iter().take(3).map(|(_, other)| other).collect();
-    format!("nothing is named {name}; nearest: {}. `just list` shows all", near.join(", "))
+    format!("nothing is named {name}; nearest: {}. {all}", near.join(", "))
 }
 
 /// The ids in an order in which each comes after all that it needs; equals in the order of their ids.
@@ -246,7 +257,10 @@ mod tests {
 
     #[test]
     fn an_unknown_name_offers_the_nearest() {
-        let message = unknown("A-x3", ["A-x03", "B-tab1", "a01_circle"].into_iter());
-        assert!(message.contains("nearest: A-x03"), "{message}");
+        let known = || ["A-x10", "A-x03", "B-tab1", "a01_circle"].into_iter();
+        for name in ["A-x3", "x03", "X03"] {
+            let message = unknown(name, known(), LIST);
+            assert!(message.contains("nearest: A-x03"), "{message}");
+        }
     }
 }

@@ -10,6 +10,12 @@ use record::Tier;
 
 use crate::catalog::unknown;
 
+/// Says that a file is missing, and how to get it.
+pub fn missing(name: &str) -> String {
+    let set = name.split('/').next().unwrap_or(name);
+    format!("{name} is missing; get it with: just data {set}")
+}
+
 /// Fetches and verifies one data set or all, and prints where every file stands; true if every file
 /// asked for is usable.
 ///
@@ -20,7 +26,10 @@ pub fn fetch(store: &Store, name: Option<&str>) -> anyhow::Result<bool> {
     let sets = match name {
         None => known,
         Some(name) if known.iter().any(|set| set == name) => vec![name.to_owned()],
-        Some(name) => anyhow::bail!("{}", unknown(name, known.iter().map(String::as_str))),
+        Some(name) => anyhow::bail!(
+            "{}",
+            unknown(name, known.iter().map(String::as_str), "`just data` fetches all")
+        ),
     };
     let mut complete = true;
     for set in &sets {

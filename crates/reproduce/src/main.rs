@@ -7,8 +7,9 @@ use clap::{Parser, Subcommand};
 use manifest::Store;
 use record::{Tier, Workspace};
 use reproduce::catalog::Catalog;
+use reproduce::index::Row;
 use reproduce::run::{Options, Status};
-use reproduce::{data, notebook, plan, run, scaffold, terminal, verify};
+use reproduce::{data, notebook, plan, reference, run, scaffold, terminal, verify};
 
 /// Regenerates every figure and table of five interpretability papers.
 #[derive(Parser)]
@@ -115,16 +116,19 @@ fn go(arguments: Arguments) -> anyhow::Result<bool> {
         Command::All { tier, only } => {
             let (catalog, store) = open()?;
             let ids = if only.is_empty() { catalog.ids() } else { catalog.ids_of(&only)? };
-            finish(&catalog, &store, &ids, &options(tier))
+            finish(&catalog, &store, &ids, &options(tier), None)
         }
         Command::Run { name, tier } => {
             let (catalog, store) = open()?;
             let id = catalog.experiment_of(&name)?;
-            let is_fine = finish(&catalog, &store, std::slice::from_ref(&id), &options(tier))?;
-            if !id.starts_with(&name.to_lowercase()) {
-                plan::files(&catalog, &options(tier), &id, &name);
-            }
-            Ok(is_fine)
+            let (options, asked) = (options(tier), catalog.row(&name));
+            let is_fine = finish(&catalog, &store, std::slice::from_ref(&id), &options, asked)?;
+            let Some(row) = asked else { return Ok(is_fine) };
+            plan::files(&catalog, &options, &id, &name);
+            // A figure that was asked for and skipped is not what was asked for.
+            let record = options.folder().record(&id)?;
+            let skipped = record.iter().flat_map(|record| &record.result.skipped);
+            Ok(is_fine && record.is_some() && !skipped.into_iter().any(|skip| skip.id == row.id))
         }
         Command::List { tier } => {
             let (catalog, store) = open()?;
@@ -144,7 +148,8 @@ fn go(arguments: Arguments) -> anyhow::Result<bool> {
         }
         Command::Bless { tier, name, dirty } => {
             let (catalog, store) = open()?;
-            verify::bless(&catalog, &store, &options(tier), name.as_deref(), dirty).map(|()| true)
+            reference::bless(&catalog, &store, &options(tier), name.as_deref(), dirty)
+                .map(|()| true)
         }
         Command::Data { name } => data::fetch(&Store::from_env(&root)?, name.as_deref()),
         Command::Clean { tier } => data::clean(&results, tier).map(|()| true),
@@ -161,8 +166,9 @@ fn finish(
     store: &Store,
     ids: &[String],
     options: &Options,
+    asked: Option<&Row>,
 ) -> anyhow::Result<bool> {
     let ended = run::run(catalog, store, ids, options)?;
-    verify::summary(catalog, options, &ended);
+    verify::summary(catalog, options, &ended, asked);
     Ok(!ended.values().any(|status| *status == Status::Failed))
 }

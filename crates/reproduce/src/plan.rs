@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::Context as _;
 use comfy_table::Cell;
 use manifest::Store;
-use record::{Device, InputHash, Key, Results};
+use record::{Device, InputHash, Key, Record, Results, Tier};
 
 use crate::catalog::{Catalog, Experiment, ordered};
 use crate::index::{Kind, Row};
 use crate::run::Options;
-use crate::table;
+use crate::{data, reference, table, verdicts};
 
 /// Whether the stored result of an experiment counts.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,12 +139,23 @@ pub fn expected_seconds(experiment: &Experiment, results: &Results) -> f64 {
     record.map_or(experiment.description.cost.minutes * 60.0, |record| record.run.runtime_s)
 }
 
-/// Prints every figure and table with its experiment, cost, state and verdicts.
+/// The data file without which one figure or table is skipped although the rest of its experiment runs.
+fn missing_for(experiment: &Experiment, store: &Store, output: &str) -> Option<String> {
+    let mut inputs = experiment.description.inputs.iter();
+    let is_missing =
+        |name: &str| matches!(store.locate(name), Err(manifest::Error::Missing { .. }));
+    let missing = inputs
+        .find(|input| input.outputs.iter().any(|other| other == output) && is_missing(&input.name));
+    missing.map(|input| input.name.clone())
+}
+
+/// Prints every figure and table with its experiment, cost, state and verdicts; where no result counts,
+/// with the verdicts of the stored reference.
 ///
 /// # Errors
 /// As [`Catalog::describe`] and [`state`].
 pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Result<()> {
-    let results = options.folder();
+    let (results, root) = (options.folder(), catalog.workspace.root());
     let experiments = catalog.describe(&catalog.ids(), options.tier, options.seed)?;
     let states = states(catalog, &experiments, store, options)?;
     let mut rows = Vec::new();
@@ -157,15 +168,23 @@ pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Resu
         };
         let experiment =
             experiments.get(id).with_context(|| format!("paper/index.toml: no experiment {id}"))?;
-        let verdicts = |record: record::Record| {
-            let claims = record.result.claims.into_iter();
-            let claims = claims.filter(|claim| row.claims.contains(&claim.id));
-            table::counted(claims.filter_map(|claim| claim.verdict).map(record::Verdict::word))
+        let verdicts = |record: Option<Record>| {
+            let claims = record.into_iter().flat_map(|record| record.result.claims);
+            let claims: Vec<_> = claims.filter(|claim| row.claims.contains(&claim.id)).collect();
+            table::counted(claims.iter().map(verdicts::word))
         };
-        let state = match &states[id] {
-            Ok(State::UpToDate) => results.record(id)?.map_or(String::new(), verdicts),
-            Ok(other) => other.words(),
-            Err(error) => format!("{error:#}"),
+        let skipped = missing_for(experiment, store, &row.id);
+        let state = match (&states[id], skipped) {
+            (Ok(State::UpToDate | State::Stale(_)), Some(name)) => {
+                format!("skipped: data ({name})")
+            }
+            (Ok(State::UpToDate), None) => verdicts(results.record(id)?),
+            (Ok(other), _) => {
+                let stored = verdicts(reference::read(root, options.tier, id)?);
+                let stored = if stored.is_empty() { stored } else { format!("; stored: {stored}") };
+                format!("{}{stored}", other.words())
+            }
+            (Err(error), _) => format!("{error:#}"),
         };
         let cost = experiment.description.cost;
         rows.push(vec![
@@ -177,6 +196,9 @@ pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Resu
         ]);
     }
     say!("{}", table::of(&["id", "shows", "experiment", "cost", "state or verdicts"], rows));
+    if options.tier != Tier::Smoke {
+        say!("{}", reference::hint(options.tier));
+    }
     Ok(())
 }
 
@@ -190,6 +212,15 @@ pub fn location(
     options: &Options,
     name: &str,
 ) -> anyhow::Result<()> {
+    if let Some(row) = catalog.row(name)
+        && let Some(awaited) = &row.waits_for
+    {
+        say!("{} (not made yet, it waits for {awaited}): {}", row.id, row.shows);
+        if let Some(authors) = &row.authors_file {
+            say!("the authors' file: {authors}");
+        }
+        return Ok(());
+    }
     let results = options.folder();
     let id = catalog.experiment_of(name)?;
     let experiments = catalog.describe(std::slice::from_ref(&id), options.tier, options.seed)?;
@@ -275,6 +306,11 @@ pub fn dry_run(
         }
         if step == id {
             say!("  makes {}", experiment.description.outputs.join(", "));
+            for output in &experiment.description.outputs {
+                if let Some(missing) = missing_for(experiment, store, output) {
+                    say!("  skips {output}: {}", data::missing(&missing));
+                }
+            }
             say!("  config {}", serde_json::to_string_pretty(&experiment.description.config)?);
             let hash = record::canonical::hash("the config", &experiment.description.config)?;
             say!("  config hash {}", &hash[..8]);

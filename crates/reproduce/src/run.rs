@@ -84,7 +84,8 @@ pub fn run(
             Ok(State::Stale(why)) => {
                 clock.say(&format!("{id} at {}: {}", options.tier, why.join(", ")));
                 match start(experiment, options, catalog.workspace.root(), &mut clock) {
-                    Ok(()) => Status::Done,
+                    Ok(true) => Status::Done,
+                    Ok(false) => Status::Failed,
                     Err(error) => {
                         clock.say(&format!("{error:#}"));
                         Status::Failed
@@ -104,12 +105,13 @@ pub fn run(
     Ok(ended)
 }
 
+/// Runs one; false if it failed and said why.
 fn start(
     experiment: &Experiment,
     options: &Options,
     root: &Path,
     clock: &mut Clock,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let mut command = Command::new(&experiment.program);
     command.current_dir(root).arg("--progress").arg("--results").arg(&options.results);
     command.args(["--tier", options.tier.word(), "--seed", &options.seed.to_string()]);
@@ -127,9 +129,8 @@ fn start(
         (child.stdout.take().context("no output")?, child.stderr.take().context("no errors")?);
     let bar = clock.bar.clone();
     let listener = std::thread::spawn(move || {
-        for line in BufReader::new(errors).lines().map_while(Result::ok) {
-            say(&bar, &line);
-        }
+        let lines = BufReader::new(errors).lines().map_while(Result::ok);
+        lines.inspect(|line| say(&bar, line)).count()
     });
     for line in BufReader::new(output).lines().map_while(Result::ok) {
         let mut words = line.split(' ');
@@ -143,11 +144,15 @@ fn start(
     }
     let status = child.wait()?;
     // The thread only forwards lines; were it to panic there would be nothing more to forward.
-    listener.join().ok();
+    let told = listener.join().unwrap_or(0);
     if !status.success() {
+        // One that ends by itself has said why.
+        if told > 0 && status.code() == Some(1) {
+            return Ok(false);
+        }
         bail!("{} failed ({status})", experiment.description.id);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Progress over all experiments, in expected seconds, corrected by how the finished ones compared

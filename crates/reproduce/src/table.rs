@@ -4,14 +4,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use comfy_table::{Cell, ContentArrangement, Table};
+use console::Term;
 
-/// A table with a header, as wide as its content.
+/// A table with a header: on a terminal as wide as that, with lines broken, elsewhere as wide as its
+/// content.
 pub fn of(header: &[&str], rows: Vec<Vec<Cell>>) -> Table {
     let mut table = Table::new();
     table.load_preset("     ──            ").set_content_arrangement(ContentArrangement::Disabled);
+    if let Some((_, columns)) = Term::stdout().size_checked() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns.max(80));
+    }
     table.set_header(header);
     table.add_rows(rows);
     table
+}
+
+/// A count with its noun: `1 experiment`, `2 experiments`.
+pub fn several(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// Words with how often each occurs, for instance `3 reproduced, 1 inconclusive`.

@@ -142,7 +142,7 @@ fn a_mirror_that_is_no_folder_is_named() {
 #[test]
 fn a_reference_cut_in_half_is_an_error_with_its_remedy() {
     let root = tempfile::tempdir().unwrap();
-    let read = || reproduce::verify::reference(root.path(), record::Tier::Laptop, "a01_x");
+    let read = || reproduce::reference::read(root.path(), record::Tier::Laptop, "a01_x");
     assert!(read().unwrap().is_none());
     fs::create_dir_all(root.path().join("reference/laptop")).unwrap();
     fs::write(root.path().join("reference/laptop/a01_x.json"), "{\"result\":").unwrap();

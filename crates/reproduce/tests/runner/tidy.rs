@@ -5,7 +5,7 @@ use std::process::Command;
 
 use record::{Tier, Workspace};
 use reproduce::catalog::Catalog;
-use reproduce::verify;
+use reproduce::reference;
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -87,13 +87,20 @@ fn every_experiment_has_a_reference_whose_claims_the_index_lists() {
     let catalog = Catalog::load(&super::root()).unwrap();
     let mut claims = BTreeSet::new();
     for id in catalog.ids() {
-        let reference = verify::reference(&super::root(), Tier::Laptop, &id).unwrap();
+        let reference = reference::read(&super::root(), Tier::Laptop, &id).unwrap();
         let reference = reference.unwrap_or_else(|| panic!("{id} has no reference at laptop"));
         claims.extend(reference.result.claims.into_iter().map(|claim| claim.id));
     }
     let rows = catalog.index.output.iter();
     let listed: BTreeSet<_> = rows.flat_map(|row| row.claims.iter().cloned()).collect();
     assert_eq!(listed, claims, "paper/index.toml lists other claims than the records hold");
+}
+
+#[test]
+fn the_page_of_verdicts_is_the_one_that_follows_from_the_reference() {
+    let page = super::root().join("reference/laptop").join(reference::VERDICTS);
+    let follows = reference::verdicts(&super::root(), Tier::Laptop).unwrap();
+    assert!(read(&page) == follows, "{}: `just bless laptop` writes it anew", page.display());
 }
 
 #[test]

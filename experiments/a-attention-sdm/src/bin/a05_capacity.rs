@@ -364,7 +364,7 @@ fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
     claims.push(
         Claim::about(
             "a05.bounds_exact",
-            "beyond the paper",
+            Claim::OURS,
             "the approximation is an upper bound with the exact noise",
         )
         .at_most(1.0, bound, &largest(|row| row.exact)),

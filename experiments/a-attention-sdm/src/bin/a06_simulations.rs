@@ -461,9 +461,13 @@ fn claims(measured: &Measured) -> Vec<Claim> {
                 ),
         );
         claims.push(
-            about("exact", "ours", &format!("σ² is the exact one, over all distances, at {place}"))
-                .equals(exact, Tolerance::Relative(0.05), variance)
-                .null("the book's variance", book),
+            about(
+                "exact",
+                Claim::OURS,
+                &format!("σ² is the exact one, over all distances, at {place}"),
+            )
+            .equals(exact, Tolerance::Relative(0.05), variance)
+            .null("the book's variance", book),
         );
     }
     claims

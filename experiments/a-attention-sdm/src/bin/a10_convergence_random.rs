@@ -297,7 +297,7 @@ impl Experiment for ConvergenceRandom {
             claims.push(
                 Claim::about(
                     "a10.read_on",
-                    "this project",
+                    Claim::OURS,
                     "at d = 15 unperturbed queries stay if each stops by itself, and are lost if all are read on",
                 )
                 .exceeds("all read until none moves", together.value, each)

@@ -244,7 +244,7 @@ impl Experiment for ConvergenceMnist {
         vec![
             Claim::about(
                 "a11.attention_cosine",
-                "this project",
+                Claim::OURS,
                 "attention with the fitted β ends where the memory does: cosines within 0.1",
             )
             .at_most(
@@ -255,7 +255,7 @@ impl Experiment for ConvergenceMnist {
             .note("a statement of this project, not of the paper; see a11.attention_identified"),
             Claim::about(
                 "a11.attention_identified",
-                "this project",
+                Claim::OURS,
                 "attention with the fitted β identifies as many images as the memory, within 0.1",
             )
             .at_most(

@@ -260,7 +260,7 @@ impl Experiment for PublishedProjections {
             if let (Some(learned), Some(null)) = (at(attention), null) {
                 let id = format!("a12.held_out_{}", set.name());
                 claims.push(
-                    Claim::about(&id, "this project", &text)
+                    Claim::about(&id, Claim::OURS, &text)
                         .exceeds("the best of random keys, images as keys, mean image", null, learned)
                         .note("a statement of this project: the paper's test stores the training images"),
                 );

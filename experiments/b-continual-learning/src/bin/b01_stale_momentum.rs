@@ -177,7 +177,7 @@ impl Experiment for StaleMomentum {
             .flat_map(|moves| silent.iter().map(|step| moves.lazy[*step].abs()));
         let largest = Number::exact(lazy.fold(0.0, f64::max));
         let text = "a lazy optimizer, of any of these rules, moves no weight without a gradient";
-        claims.push(Claim::about("b01.lazy", "this project", text).at_most(
+        claims.push(Claim::about("b01.lazy", Claim::OURS, text).at_most(
             0.0,
             "largest update without a gradient",
             &largest,
