@@ -2,8 +2,12 @@
 
 export RUST_BACKTRACE := env("RUST_BACKTRACE", "0")
 
-reproduce := "cargo run --quiet --locked --package reproduce --"
-tools := env("CARGO_TARGET_DIR", "target") / "tools"
+target := env("CARGO_TARGET_DIR", "target")
+tools := target / "tools"
+
+# The first build takes minutes and shows what it does.
+quiet := if path_exists(target / "debug/reproduce") == "true" { "--quiet" } else { "" }
+reproduce := "cargo run " + quiet + " --locked --package reproduce --"
 
 # List the recipes.
 default:
@@ -59,6 +63,7 @@ jupyter: (notebook-tools "lab")
 
 # Run all tests: unit, property, documentation, notebooks.
 test: && notebooks
+    cargo test {{ quiet }} --locked --workspace --no-run
     cargo test --quiet --locked --workspace
 
 # Check format, lints, documentation, floors and index.

@@ -174,17 +174,20 @@ pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Resu
             table::counted(claims.iter().map(verdicts::word))
         };
         let skipped = missing_for(experiment, store, &row.id);
-        let state = match (&states[id], skipped) {
+        let words = match (&states[id], skipped) {
             (Ok(State::UpToDate | State::Stale(_)), Some(name)) => {
-                format!("skipped: data ({name})")
+                Some(State::MissingData(name).words())
             }
-            (Ok(State::UpToDate), None) => verdicts(results.record(id)?),
-            (Ok(other), _) => {
-                let stored = verdicts(reference::read(root, options.tier, id)?);
-                let stored = if stored.is_empty() { stored } else { format!("; stored: {stored}") };
-                format!("{}{stored}", other.words())
+            (Ok(State::UpToDate), None) => None,
+            (Ok(other), _) => Some(other.words()),
+            (Err(error), _) => Some(format!("{error:#}")),
+        };
+        let state = match words {
+            None => verdicts(results.record(id)?),
+            Some(words) => {
+                let stored = verdicts(reference::read(root, options.tier, id).ok().flatten());
+                if stored.is_empty() { words } else { format!("{words}; stored: {stored}") }
             }
-            (Err(error), _) => format!("{error:#}"),
         };
         let cost = experiment.description.cost;
         rows.push(vec![

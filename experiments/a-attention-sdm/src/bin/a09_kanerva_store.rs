@@ -252,7 +252,8 @@ impl Experiment for KanervaStore {
             ("pull_foreign", with_spread.to_owned(), gap(1, &measured.hetero), ours),
         ];
         let maps = maps.map(|(id, text, gap, note)| {
-            let about = Claim::about(&format!("a09.{id}"), "App. B, Eq. (25)", &text);
+            let source = if id.starts_with("pull") { Claim::OURS } else { "App. B, Eq. (25)" };
+            let about = Claim::about(&format!("a09.{id}"), source, &text);
             about.at_most(10.0, "largest gap, bits", &gap).note(note)
         });
         let elsewhere = "another memory than n = 1000, r = 10^6, d = 451, m = 10^4";
