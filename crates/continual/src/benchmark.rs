@@ -4,7 +4,7 @@ use kernels::Matrix;
 use manifest::decode::{idx, npy};
 use serde::{Deserialize, Serialize};
 
-use crate::{ContinualError, Dataset};
+use crate::{ContinualError, Dataset, Split, numpy_order};
 
 /// A data set of Paper B, as it goes into the nets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,6 +55,29 @@ impl Benchmark {
             Self::Mnist | Self::FashionMnist | Self::Cifar10 => 10,
             Self::Cifar100 => 100,
         }
+    }
+
+    /// Its classes in tasks, in the order that a seed of numpy shuffles them to ([`numpy_order`]); none: from 0 on.
+    ///
+    /// # Errors
+    ///
+    /// Tasks without classes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let split = continual::Benchmark::Cifar10.split(Some(3), 2)?;
+    /// assert_eq!(split.tasks()[0], [5, 4]);
+    /// # Ok::<(), continual::ContinualError>(())
+    /// ```
+    pub fn split(
+        self,
+        order: Option<u32>,
+        classes_per_task: usize,
+    ) -> Result<Split, ContinualError> {
+        let n = self.n_classes();
+        let order = order.map_or_else(|| (0..n).collect(), |seed| numpy_order(seed, n));
+        Split::new(&order, classes_per_task)
     }
 
     /// Its files: training inputs and labels, test inputs and labels.

@@ -26,7 +26,7 @@ pub use benchmark::Benchmark;
 pub use dataset::{Dataset, Split};
 pub use error::ContinualError;
 pub use fly::{FlyConfig, FlyModel};
-pub use neurons::{NeuronStatistics, neuron_statistics};
+pub use neurons::{NeuronStatistics, NeuronSummary, neuron_statistics};
 pub use order::numpy_order;
 pub use penalty::{Fisher, Penalty};
 pub use published::PaperMethod;

@@ -1,7 +1,7 @@
 //! What became of a student's accuracy.
 
 use crate::student::Evaluation;
-use crate::{Dataset, Split};
+use crate::{ContinualError, Dataset, Split};
 
 /// Accuracies of a student by task, after each task.
 ///
@@ -14,7 +14,9 @@ use crate::{Dataset, Split};
 /// // Two classes with two samples each, a task each; the first is forgotten by half.
 /// let test = Dataset::new(Matrix::zeros(4, 1), vec![0, 0, 1, 1], 2)?;
 /// let split = Split::new(&[0, 1], 1)?;
-/// let at = |epoch, n_tasks, n_right: [usize; 2]| Evaluation { epoch, n_tasks, n_right: n_right.to_vec() };
+/// let at = |epoch, n_tasks, n_right: [usize; 2]| {
+///     Evaluation { epoch, n_tasks, n_right: n_right.to_vec(), n_alive: None }
+/// };
 /// let scores = Scores::new(&split, &test, &[at(0, 0, [0, 1]), at(1, 1, [2, 0]), at(2, 2, [1, 2])]);
 /// assert_eq!(scores.last(), 0.75);
 /// assert_eq!(scores.forgetting(), Some(0.5));
@@ -72,6 +74,32 @@ impl Scores {
         }
     }
 
+    /// Over training, the mean running accuracy of several runs of one schedule: the part of the epochs that is
+    /// done, the mean, and its standard error over runs.
+    ///
+    /// # Errors
+    ///
+    /// [`ContinualError::Order`] for runs that were not evaluated after the same epochs.
+    pub fn running_mean(runs: &[Self]) -> Result<Vec<[f64; 3]>, ContinualError> {
+        let epochs = |run: &Self| run.running.iter().map(|(epoch, _)| *epoch).collect::<Vec<_>>();
+        let Some(first) = runs.first().map(epochs) else { return Ok(Vec::new()) };
+        if runs.iter().any(|run| epochs(run) != first) {
+            return Err(ContinualError::Order(
+                "the runs were evaluated at other epochs".to_owned(),
+            ));
+        }
+        let end = first.last().copied().unwrap_or(0).max(1) as f64;
+        let n = runs.len() as f64;
+        let at = |(place, epoch): (usize, &usize)| {
+            let of = |run: &Self| run.running[place].1;
+            let mean = runs.iter().map(of).sum::<f64>() / n;
+            let squares: f64 = runs.iter().map(|run| (of(run) - mean) * (of(run) - mean)).sum();
+            let error = if runs.len() > 1 { (squares / (n - 1.0) / n).sqrt() } else { 0.0 };
+            [*epoch as f64 / end, mean, error]
+        };
+        Ok(first.iter().enumerate().map(at).collect())
+    }
+
     /// The accuracy on all classes in the end.
     pub fn last(&self) -> f64 {
         self.last
@@ -95,5 +123,31 @@ impl Scores {
         let n = self.by_task.len().checked_sub(1).filter(|n| *n > 0)?;
         let gain = |task: usize| self.by_task[task - 1][task] - self.untrained[task];
         Some((1..=n).map(gain).sum::<f64>() / n as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernels::Matrix;
+
+    #[test]
+    fn the_running_mean_has_the_standard_error_of_its_runs() {
+        let test = Dataset::new(Matrix::zeros(4, 1), vec![0, 0, 1, 1], 2).unwrap();
+        let split = Split::new(&[0, 1], 1).unwrap();
+        let run = |n_right: [usize; 2], epoch| {
+            let at = |epoch, n_tasks, n_right: [usize; 2]| Evaluation {
+                epoch,
+                n_tasks,
+                n_right: n_right.to_vec(),
+                n_alive: None,
+            };
+            Scores::new(&split, &test, &[at(0, 0, [0, 0]), at(epoch, 2, n_right)])
+        };
+        let runs = [run([2, 2], 4), run([1, 1], 4)];
+        // 1 and ½: deviation √(2·¼²), error ¼.
+        assert_eq!(Scores::running_mean(&runs).unwrap(), [[0.0, 0.0, 0.0], [1.0, 0.75, 0.25]]);
+        assert_eq!(Scores::running_mean(&runs[..1]).unwrap()[1], [1.0, 1.0, 0.0]);
+        assert!(Scores::running_mean(&[run([2, 2], 4), run([1, 1], 3)]).is_err());
     }
 }

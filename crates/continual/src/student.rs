@@ -7,6 +7,7 @@ use sdm::layer::{Gradients, Learner, LearnerConfig, Net, NetConfig};
 use seed::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::neurons::{NeuronStatistics, neuron_statistics};
 use crate::penalty::Anchor;
 use crate::{ContinualError, Dataset, FlyConfig, FlyModel, Penalty, Split};
 
@@ -21,6 +22,17 @@ pub enum Method {
     Net(NetMethod),
     /// Associations of a fixed sparse code.
     Fly(FlyConfig),
+}
+
+impl Method {
+    /// The same with another strength of its penalty, if it has one.
+    #[must_use]
+    pub fn with_strength(mut self, strength: f32) -> Self {
+        if let Self::Net(net) = &mut self {
+            net.penalty = net.penalty.with_strength(strength);
+        }
+        self
+    }
 }
 
 /// A net by gradient descent.
@@ -68,6 +80,8 @@ pub struct Evaluation {
     pub n_tasks: usize,
     /// By class.
     pub n_right: Vec<usize>,
+    /// Neurons that were active for a sample at least; none of a `FlyModel`.
+    pub n_alive: Option<usize>,
 }
 
 /// A method that learns task by task.
@@ -127,6 +141,25 @@ impl Student {
         let learner = Learner::new(net, method.learner)?;
         let mind = Mind::Net(Box::new(NetMind { learner, method, anchor, kept: None }));
         Ok(Self { mind, n_tasks: 0, n_epochs: 0, history: Vec::new() })
+    }
+
+    /// One that has learned all tasks of a split, and was asked the test samples meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Student::new`] and [`Student::learn_next`].
+    pub fn taught(
+        method: Method,
+        split: &Split,
+        [train, test]: [&Dataset; 2],
+        schedule: Schedule,
+        draws: Draws,
+    ) -> Result<Self, ContinualError> {
+        let mut student = Self::new(method, draws)?;
+        for _ in split.tasks() {
+            student.learn_next(split, train, test, schedule, draws)?;
+        }
+        Ok(student)
     }
 
     /// The net; none of a `FlyModel`.
@@ -204,19 +237,43 @@ impl Student {
     ///
     /// Inputs of another width.
     pub fn answers(&self, inputs: &Matrix) -> Result<Vec<usize>, ContinualError> {
+        Ok(self.answered(inputs)?.0)
+    }
+
+    /// What it answers, and which neurons were ever active.
+    fn answered(&self, inputs: &Matrix) -> Result<(Vec<usize>, Option<Vec<bool>>), ContinualError> {
         let places: Vec<usize> = (0..inputs.n_rows()).collect();
-        let answers = places.par_chunks(ANSWER).map(|places| {
+        let parts = places.par_chunks(ANSWER).map(|places| {
             let inputs = inputs.select(places);
-            let logits = match &self.mind {
-                Mind::Fly(fly) => fly.logits(&inputs)?,
+            let (logits, alive) = match &self.mind {
+                Mind::Fly(fly) => (fly.logits(&inputs)?, None),
                 Mind::Net(mind) => {
                     let net = mind.learner.net();
-                    net.logits(&net.hidden(&net.prepare(&inputs)?, self.n_epochs)?)?
+                    let hidden = net.hidden(&net.prepare(&inputs)?, self.n_epochs)?;
+                    let mut alive = vec![false; net.config().n_neurons];
+                    for (neuron, _) in hidden.active().into_iter().flatten() {
+                        alive[neuron as usize] = true;
+                    }
+                    (net.logits(&hidden)?, Some(alive))
                 }
             };
-            Ok(logits.rows().map(largest).collect::<Vec<usize>>())
+            Ok((logits.rows().map(largest).collect::<Vec<usize>>(), alive))
         });
-        Ok(answers.collect::<Result<Vec<_>, ContinualError>>()?.concat())
+        let parts: Vec<_> = parts.collect::<Result<_, ContinualError>>()?;
+        let (answers, alive): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let either = |one: Vec<bool>, other: Vec<bool>| {
+            one.into_iter().zip(other).map(|(one, other)| one || other).collect()
+        };
+        Ok((answers.concat(), alive.into_iter().flatten().reduce(either)))
+    }
+
+    /// What its neurons answer to, at the end of its learning; none of a `FlyModel`.
+    ///
+    /// # Errors
+    ///
+    /// Samples of another width.
+    pub fn neurons(&self, data: &Dataset) -> Result<Option<NeuronStatistics>, ContinualError> {
+        self.net().map(|net| neuron_statistics(net, data, self.n_epochs)).transpose()
     }
 
     /// The part of the samples that it answers rightly.
@@ -233,10 +290,13 @@ impl Student {
 
     fn evaluate(&mut self, test: &Dataset) -> Result<(), ContinualError> {
         let mut n_right = vec![0; test.n_classes()];
-        for (answer, label) in self.answers(test.inputs())?.iter().zip(test.labels()) {
+        let (answers, alive) = self.answered(test.inputs())?;
+        for (answer, label) in answers.iter().zip(test.labels()) {
             n_right[*label] += usize::from(answer == label);
         }
-        self.history.push(Evaluation { epoch: self.n_epochs, n_tasks: self.n_tasks, n_right });
+        let n_alive = alive.map(|alive| alive.into_iter().filter(|is_alive| *is_alive).count());
+        let (epoch, n_tasks) = (self.n_epochs, self.n_tasks);
+        self.history.push(Evaluation { epoch, n_tasks, n_right, n_alive });
         Ok(())
     }
 }

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use manifest::Store;
+use rayon::prelude::*;
 use record::{InputHash, Parts};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,6 +63,27 @@ impl<'a> Context<'a> {
         let part = compute()?;
         self.parts.keep(name, &part)?;
         Ok(part)
+    }
+
+    /// Parts that are computed in parallel, each as [`Context::part`], in the order of `units`; each is a step of
+    /// as many as there are units.
+    ///
+    /// # Errors
+    /// The first error of a part, in the order of `units`.
+    pub fn parts<U: Sync, T: Serialize + DeserializeOwned + Send>(
+        &self,
+        units: &[U],
+        name: impl Fn(&U) -> String + Sync,
+        compute: impl Fn(&U) -> anyhow::Result<T> + Sync,
+    ) -> anyhow::Result<Vec<T>> {
+        let parts = units.par_iter().map(|unit| {
+            let name = name(unit);
+            let part = self.part(&name, || compute(unit).with_context(|| name.clone()));
+            self.step(units.len());
+            part
+        });
+        // All are computed before the first error counts, whatever the threads.
+        parts.collect::<Vec<_>>().into_iter().collect()
     }
 
     /// Tells that one more of `total` equal steps is done. May be called from any thread.

@@ -9,9 +9,11 @@
 //! Experiments never draw, hash, read the environment or touch the results folder themselves.
 
 mod context;
+mod estimate;
 mod run;
 
 pub use context::Context;
+pub use estimate::{Estimate, curve, dot_plot};
 pub use figures;
 pub use record::{Claim, Cost, Input, Number, Numbers, Tier, Tolerance};
 pub use run::main;

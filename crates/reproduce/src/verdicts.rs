@@ -129,7 +129,7 @@ fn rows<'a>(page: &mut String, claims: impl Iterator<Item = &'a Claim>) {
         "| claim | says | source | test | measured | verdict |\n|---|---|---|---|---|---|\n",
     );
     for claim in claims {
-        let note = claim.note.as_ref().map_or(String::new(), |note| format!(". {note}"));
+        let note = claim.note.as_ref().map_or(String::new(), |note| format!(". Note: {note}"));
         let cells = [
             &claim.id,
             &format!("{}{note}", claim.text),

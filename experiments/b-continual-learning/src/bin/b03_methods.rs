@@ -19,19 +19,17 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use continual::{
-    Benchmark, Dataset, Draws, Method, PaperMethod, Penalty, Schedule, Scores, Split, Student,
-    numpy_order,
+    Benchmark, Dataset, Draws, Method, PaperMethod, Penalty, Schedule, Scores, Student,
 };
 use experiment::figures::{Axis, Cell, Color, Figure, Mark, Panel, Table, Width};
 use experiment::{
-    Claim, Context, Cost, Drawing, Experiment, Input, Number, Numbers, Tier, Tolerance,
+    Claim, Context, Cost, Drawing, Estimate, Experiment, Input, Number, Numbers, Tier, Tolerance,
+    dot_plot,
 };
-use rayon::prelude::*;
 use seed::Seed;
 use serde::{Deserialize, Serialize};
-use stats::bootstrap_mean;
 
 const DATA: Benchmark = Benchmark::Cifar10;
 /// The methods of the figure over time, with their colors.
@@ -81,7 +79,7 @@ struct Measured {
 }
 
 /// Final accuracy, with its interval over orders.
-fn last(config: &Config, measured: &Measured, method: PaperMethod) -> Option<Number> {
+fn last(config: &Config, measured: &Measured, method: PaperMethod) -> Option<Estimate> {
     summary(config, measured, method, Scores::last)
 }
 
@@ -90,13 +88,12 @@ fn summary(
     measured: &Measured,
     method: PaperMethod,
     of: impl Fn(&Scores) -> f64,
-) -> Option<Number> {
+) -> Option<Estimate> {
     let (_, runs) = measured.runs.iter().find(|(m, _)| *m == method)?;
     let values: Vec<f64> = runs.iter().map(of).collect();
     let mut rng =
         Seed::new(config.seeds[0]).stream(Methods::ID, &format!("bootstrap, {}", method.name()));
-    let (mean, ci) = bootstrap_mean(&values, config.n_resamples, &mut rng).ok()?;
-    Some(Number::estimate(mean, [ci.low, ci.high]).n(values.len() as u64))
+    Estimate::of(&values, config.n_resamples, &mut rng).ok()
 }
 
 struct Methods;
@@ -160,16 +157,20 @@ impl Experiment for Methods {
         let units: Vec<(PaperMethod, usize)> = (0..config.orders.len())
             .flat_map(|order| config.methods.iter().map(move |m| (*m, order)))
             .collect();
-        let runs = units.par_iter().map(|(method, order)| {
-            let history = context.part(&format!("{}, order {order}", method.name()), || {
-                let strength = best(&choices, *method);
-                let unit = (*method, strength, *order);
+        let histories = context.parts(
+            &units,
+            |(method, order)| format!("{}, order {order}", method.name()),
+            |(method, order)| {
+                let unit = (*method, best(&choices, *method), *order);
                 Ok(taught(config, unit, config.epochs, &train, &test)?.history().to_vec())
-            })?;
-            context.step(units.len());
-            Ok(Scores::new(&split(config, *order)?, &test, &history))
-        });
-        let scores: Vec<Scores> = runs.collect::<Result<_>>()?;
+            },
+        )?;
+        let scores: Vec<Scores> = (units.iter().zip(histories))
+            .map(|((_, order), history)| {
+                let split = DATA.split(config.orders[*order], config.classes_per_task)?;
+                Ok(Scores::new(&split, &test, &history))
+            })
+            .collect::<Result<_>>()?;
         let mut by_method: BTreeMap<PaperMethod, Vec<Scores>> = BTreeMap::new();
         for ((method, _), scores) in units.into_iter().zip(scores) {
             by_method.entry(method).or_default().push(scores);
@@ -190,10 +191,11 @@ impl Experiment for Methods {
     fn numbers(config: &Config, measured: &Measured) -> Numbers {
         let mut numbers = Numbers::new();
         for (method, _) in &measured.runs {
-            let mut put = |what: &str, number: Option<Number>| {
-                if let Some(number) = number {
+            let mut put = |what: &str, estimate: Option<Estimate>| {
+                if let Some(estimate) = estimate {
                     // Training: last bits differ between CPU classes and grow.
-                    numbers.insert(format!("{}.{what}", method.name()), number.drift_tol(0.03));
+                    let name = format!("{}.{what}", method.name());
+                    numbers.insert(name, estimate.mean.drift_tol(0.03));
                 }
             };
             put("accuracy", last(config, measured, *method));
@@ -247,12 +249,6 @@ fn main() -> ExitCode {
     experiment::main::<Methods>()
 }
 
-fn split(config: &Config, order: usize) -> Result<Split> {
-    let n = DATA.n_classes();
-    let order = config.orders[order].map_or_else(|| (0..n).collect(), |seed| numpy_order(seed, n));
-    Ok(Split::new(&order, config.classes_per_task)?)
-}
-
 /// A student that learned all tasks in an order, and was asked these test samples meanwhile.
 fn taught(
     config: &Config,
@@ -261,7 +257,7 @@ fn taught(
     train: &Dataset,
     test: &Dataset,
 ) -> Result<Student> {
-    let split = split(config, order)?;
+    let split = DATA.split(config.orders[order], config.classes_per_task)?;
     let purpose = format!("{}, order {order}", method.name());
     let draws = Draws { seed: Seed::new(config.seeds[order]), id: Methods::ID, purpose: &purpose };
     let schedule = if method.in_one_pass() {
@@ -271,15 +267,10 @@ fn taught(
         Schedule { epochs, batch: config.batch, evaluate_every: config.evaluate_every }
     };
     let mut kind = method.method(DATA, config.n_neurons, config.switch, config.anneal);
-    if let (Method::Net(net), Some(strength)) = (&mut kind, strength) {
-        net.penalty = net.penalty.with_strength(strength);
+    if let Some(strength) = strength {
+        kind = kind.with_strength(strength);
     }
-    let mut student = Student::new(kind, draws)?;
-    for task in 0..split.tasks().len() {
-        let what = || format!("{purpose}, task {task}");
-        student.learn_next(&split, train, test, schedule, draws).with_context(what)?;
-    }
-    Ok(student)
+    Ok(Student::taught(kind, &split, [train, test], schedule, draws)?)
 }
 
 /// The strength of a method's penalty that does best on held-out samples; none for methods without a choice.
@@ -318,16 +309,15 @@ fn choose(
         evaluate_every: epochs,
         ..config.clone()
     };
-    let found = units.par_iter().map(|(method, strength)| {
-        let reached = context.part(&format!("choosing, {}, {strength}", method.name()), || {
+    let found = context.parts(
+        &units,
+        |(method, strength)| format!("choosing, {}, {strength}", method.name()),
+        |(method, strength)| {
             let unit = (*method, Some(*strength), 0);
             let student = taught(&short, unit, (epochs, epochs), &rest, &held_out)?;
             Ok([f64::from(*strength), student.accuracy(&held_out)?, student.accuracy(test)?])
-        });
-        context.step(units.len());
-        reached
-    });
-    let found: Vec<[f64; 3]> = found.collect::<Result<_>>()?;
+        },
+    )?;
     let mut choices: Vec<(PaperMethod, Vec<[f64; 3]>)> = Vec::new();
     for ((method, _), found) in units.into_iter().zip(found) {
         match choices.last_mut() {
@@ -336,11 +326,6 @@ fn choose(
         }
     }
     Ok(choices)
-}
-
-fn interval(number: &Number) -> String {
-    let [low, high] = number.ci().unwrap_or([number.value; 2]);
-    format!("{low:.3} to {high:.3}")
 }
 
 fn table(config: &Config, measured: &Measured) -> Table {
@@ -356,7 +341,7 @@ fn table(config: &Config, measured: &Measured) -> Table {
         let Some(accuracy) = last(config, measured, *method) else { continue };
         let mean = |of: fn(&Scores) -> Option<f64>| {
             let number = summary(config, measured, *method, |scores| of(scores).unwrap_or(0.0));
-            number.map_or(Cell::Missing, |number| Cell::number(number.value, 3))
+            number.map_or(Cell::Missing, |number| Cell::number(number.mean.value, 3))
         };
         let epochs = match method {
             PaperMethod::Fly | PaperMethod::HardAsh | PaperMethod::Elephant => 1,
@@ -372,8 +357,8 @@ fn table(config: &Config, measured: &Measured) -> Table {
             Cell::text(method.label()),
             Cell::number(epochs as f64, 0),
             strength,
-            Cell::number(accuracy.value, 3),
-            Cell::text(&interval(&accuracy)),
+            Cell::number(accuracy.mean.value, 3),
+            Cell::text(&accuracy.interval()),
             mean(Scores::forgetting),
             mean(Scores::forward_transfer),
         ]);
@@ -400,15 +385,12 @@ fn over_training(config: &Config, measured: &Measured) -> Figure {
     panel = panel.mark(bound.series("nothing forgotten"));
     for (method, color) in DRAWN {
         let Some((_, runs)) = measured.runs.iter().find(|(m, _)| *m == method) else { continue };
-        let Some(end) = runs.first().and_then(|run| run.running.last()) else { continue };
-        let x: Vec<f64> =
-            runs[0].running.iter().map(|(e, _)| n_tasks * *e as f64 / end.0 as f64).collect();
-        let at = |place: usize| runs.iter().map(|run| run.running[place].1).collect::<Vec<f64>>();
-        let mean: Vec<f64> =
-            (0..x.len()).map(|place| stats::mean(&at(place)).unwrap_or(0.0)).collect();
-        let error = |place| stats::std(&at(place)).unwrap_or(0.0) / (runs.len() as f64).sqrt();
-        let low: Vec<f64> = (0..x.len()).map(|place| mean[place] - error(place)).collect();
-        let high: Vec<f64> = (0..x.len()).map(|place| mean[place] + error(place)).collect();
+        let Ok(over_time) = Scores::running_mean(runs) else { continue };
+        let x: Vec<f64> = over_time.iter().map(|[part, ..]| n_tasks * part).collect();
+        let shifted = |by: f64| -> Vec<f64> {
+            over_time.iter().map(|[_, mean, error]| mean + by * error).collect()
+        };
+        let (low, mean, high) = (shifted(-1.0), shifted(0.0), shifted(1.0));
         let band =
             Mark::band(&x, &low, &high).color(color).series(&format!("{}, error", method.label()));
         panel = panel.mark(band).mark(Mark::line(&x, &mean).color(color).label(method.label()));
@@ -452,33 +434,17 @@ fn by_task(config: &Config, measured: &Measured) -> Figure {
 
 /// Final accuracies of all methods with intervals, between chance and all classes at once.
 fn finals(config: &Config, measured: &Measured) -> Figure {
-    // The first method stands on top.
-    let names: Vec<&str> = measured.runs.iter().rev().map(|(method, _)| method.label()).collect();
-    let mut panel = Panel::new(
-        Axis::linear("accuracy after five tasks").range(0.0, 1.0),
-        Axis::categories("", &names),
-    );
-    panel = panel
-        .mark(
-            Mark::vline(1.0 / DATA.n_classes() as f64).dotted().color(Color::Gray).label("chance"),
-        )
-        .mark(Mark::vline(0.2).dotted().color(Color::Gray).label("last task only"))
-        .mark(Mark::vline(measured.joint[1]).dashed().color(Color::Gray).label("all at once"));
-    for (place, (method, runs)) in measured.runs.iter().enumerate() {
-        let Some(number) = last(config, measured, *method) else { continue };
-        let y = names.len() as f64 - 1.0 - place as f64;
-        let [low, high] = number.ci().unwrap_or([number.value; 2]);
-        let each: Vec<f64> = runs.iter().map(Scores::last).collect();
-        let dots = Mark::points(&each, &vec![y; each.len()]).color(Color::Sky);
-        panel = panel
-            .mark(dots.series(&format!("{}, by order", method.label())))
-            .mark(
-                Mark::line(&[low, high], &[y, y])
-                    .color(Color::Blue)
-                    .series(&format!("{}, interval", method.label())),
-            )
-            .mark(Mark::points(&[number.value], &[y]).color(Color::Blue).series(method.label()));
-    }
+    let finals = measured
+        .runs
+        .iter()
+        .filter_map(|(method, _)| Some((method.label(), last(config, measured, *method)?)));
+    let finals: Vec<_> = finals.collect();
+    let rows: Vec<_> = finals.iter().map(|(label, accuracy)| (*label, accuracy)).collect();
+    let reference = |x: f64, label: &str| Mark::vline(x).dotted().label(label);
+    let panel = dot_plot(Axis::linear("accuracy after five tasks").range(0.0, 1.0), &rows)
+        .mark(reference(1.0 / DATA.n_classes() as f64, "chance"))
+        .mark(reference(0.2, "last task only"))
+        .mark(Mark::vline(measured.joint[1]).dashed().label("all at once"));
     Figure::new("B-y01", "All methods, with intervals over five orders")
         .caption(
             "Accuracy on all ten classes after five tasks: each order of classes, their mean, and its 95 % interval by \
@@ -536,17 +502,19 @@ fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
         ("sdm_relu", PaperMethod::Sdm, PaperMethod::Relu),
     ];
     for (id, better, worse) in pairs {
-        let (Some(better_number), Some(worse_number)) = (of(better), of(worse)) else { continue };
+        let (Some(better_estimate), Some(worse_estimate)) = (of(better), of(worse)) else {
+            continue;
+        };
         let text =
             format!("{} remembers more than {} on Split CIFAR-10", better.label(), worse.label());
-        let items = [(better.label(), better_number), (worse.label(), worse_number)];
+        let items = [(better.label(), better_estimate.mean), (worse.label(), worse_estimate.mean)];
         claims.push(Claim::about(&format!("b03.{id}"), ranking, &text).ordered(&items));
     }
     if let Some(fly) = of(PaperMethod::Fly) {
         let text = "FlyModel with 1,000 cells on Split CIFAR-10, rate 0.005, 32 inputs of a cell";
         claims.push(
             Claim::about("b03.fly", "the authors' sweep, five seeds", text)
-                .equals(0.7042, Tolerance::Absolute(0.015), &fly)
+                .equals(0.7042, Tolerance::Absolute(0.015), &fly.mean)
                 .null("chance", 0.1)
                 .when(config.n_neurons == 1000, "another number of cells"),
         );

@@ -16,13 +16,13 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use continual::{Benchmark, Draws, Method, NetMethod, PaperMethod, Schedule, Split, Student};
+use continual::{Benchmark, Draws, Method, NetMethod, PaperMethod, Schedule, Student};
 use experiment::figures::{Axis, Color, Figure, Mark, Panel};
-use experiment::{Claim, Context, Cost, Drawing, Experiment, Input, Number, Numbers, Tier};
-use rayon::prelude::*;
+use experiment::{
+    Claim, Context, Cost, Drawing, Estimate, Experiment, Input, Numbers, Tier, Tolerance, curve,
+};
 use seed::Seed;
 use serde::{Deserialize, Serialize};
-use stats::bootstrap_mean;
 
 const DATA: Benchmark = Benchmark::Cifar10;
 /// k and the authors' accuracy on Split CIFAR-10.
@@ -70,11 +70,10 @@ struct Measured {
     reached: Vec<Reached>,
 }
 
-fn summary(config: &Config, k: usize, what: &str, values: &[f64]) -> Option<Number> {
+fn summary(config: &Config, k: usize, what: &str, values: &[f64]) -> Option<Estimate> {
     let mut rng =
         Seed::new(config.seeds[0]).stream(ActiveNeurons::ID, &format!("bootstrap, {what}, {k}"));
-    let (mean, ci) = bootstrap_mean(values, config.n_resamples, &mut rng).ok()?;
-    Some(Number::estimate(mean, [ci.low, ci.high]).n(values.len() as u64))
+    Estimate::of(values, config.n_resamples, &mut rng).ok()
 }
 
 struct ActiveNeurons;
@@ -117,35 +116,30 @@ impl Experiment for ActiveNeurons {
         let Some([train, test]) = DATA.read(|file| context.read(file))? else {
             return Ok(Measured { reached: Vec::new() });
         };
-        let classes: Vec<usize> = (0..DATA.n_classes()).collect();
         let mut units = Vec::new();
         for k in &config.ks {
             for seed in &config.seeds {
                 units.extend(
-                    [(2, config.epochs.0), (classes.len(), config.epochs.1)]
+                    [(2, config.epochs.0), (DATA.n_classes(), config.epochs.1)]
                         .map(|u| (*k, *seed, u)),
                 );
             }
         }
-        let accuracies = units.par_iter().map(|(k, seed, (classes_per_task, epochs))| {
-            let purpose = format!("k {k}, seed {seed}, {classes_per_task} classes a task");
-            let accuracy = context.part(&purpose, || {
-                let split = Split::new(&classes, *classes_per_task)?;
-                let first = train.of(&split.tasks()[0]).len();
-                let switch = config.switch * (*epochs * first) as f64;
-                let draws = Draws { seed: Seed::new(*seed), id: Self::ID, purpose: &purpose };
-                let mut student = Student::new(Method::Net(method(config, *k, switch)?), draws)?;
-                let schedule =
-                    Schedule { epochs: *epochs, batch: config.batch, evaluate_every: *epochs };
-                for _ in split.tasks() {
-                    student.learn_next(&split, &train, &test, schedule, draws)?;
-                }
-                Ok(student.accuracy(&test)?)
-            });
-            context.step(units.len());
-            accuracy
-        });
-        let accuracies: Vec<f64> = accuracies.collect::<Result<_>>()?;
+        let name = |(k, seed, (classes_per_task, _)): &(usize, u64, (usize, usize))| {
+            format!("k {k}, seed {seed}, {classes_per_task} classes a task")
+        };
+        let accuracies: Vec<f64> = context.parts(&units, name, |unit| {
+            let (k, seed, (classes_per_task, epochs)) = *unit;
+            let split = DATA.split(None, classes_per_task)?;
+            let first = train.of(&split.tasks()[0]).len();
+            let switch = config.switch * (epochs * first) as f64;
+            let purpose = name(unit);
+            let draws = Draws { seed: Seed::new(seed), id: Self::ID, purpose: &purpose };
+            let schedule = Schedule { epochs, batch: config.batch, evaluate_every: epochs };
+            let method = Method::Net(method(config, k, switch)?);
+            let student = Student::taught(method, &split, [&train, &test], schedule, draws)?;
+            Ok(student.accuracy(&test)?)
+        })?;
         let by_k = config.ks.iter().zip(accuracies.chunks(2 * config.seeds.len()));
         let reached = by_k.map(|(k, accuracies)| {
             let (split, joint) = accuracies.chunks(2).map(|pair| (pair[0], pair[1])).unzip();
@@ -158,9 +152,9 @@ impl Experiment for ActiveNeurons {
         let mut numbers = Numbers::new();
         for Reached { k, split, joint } in &measured.reached {
             for (what, values) in [("split", split), ("joint", joint)] {
-                if let Some(number) = summary(config, *k, what, values) {
+                if let Some(estimate) = summary(config, *k, what, values) {
                     // Training: last bits differ between CPU classes and grow.
-                    numbers.insert(format!("k{k:03}.{what}"), number.drift_tol(0.03));
+                    numbers.insert(format!("k{k:03}.{what}"), estimate.mean.drift_tol(0.03));
                 }
             }
         }
@@ -178,7 +172,7 @@ impl Experiment for ActiveNeurons {
         let mut claims = Vec::new();
         let of = |k: usize| measured.reached.iter().find(|reached| reached.k == k);
         for (k, published) in PUBLISHED {
-            let Some(number) =
+            let Some(estimate) =
                 of(k).and_then(|reached| summary(config, k, "split", &reached.split))
             else {
                 continue;
@@ -186,7 +180,7 @@ impl Experiment for ActiveNeurons {
             let text = format!("k = {k} of 1,000 neurons, Split CIFAR-10");
             claims.push(
                 Claim::about(&format!("b06.k{k:03}"), "the authors' code", &text)
-                    .equals(published, experiment::Tolerance::Absolute(0.03), &number)
+                    .equals(published, Tolerance::Absolute(0.03), &estimate.mean)
                     .null("last task only", 0.2)
                     .not_comparable("the published value rests on pretraining on ImageNet32 and 500 epochs a task"),
             );
@@ -196,8 +190,8 @@ impl Experiment for ActiveNeurons {
             let number = |reached: &Reached| summary(config, reached.k, "split", &reached.split);
             let (Some(few), Some(many)) = (number(few), number(many)) else { continue };
             let text = format!("{low} active neurons remember more than {high}");
-            let items = [(format!("k = {low}"), few), (format!("k = {high}"), many)];
-            let items = items.each_ref().map(|(name, number)| (name.as_str(), number.clone()));
+            let names = [low, high].map(|k| format!("k = {k}"));
+            let items = [(names[0].as_str(), few.mean), (names[1].as_str(), many.mean)];
             claims.push(
                 Claim::about(&format!("b06.fall_{low}_{high}"), "the authors' code", &text)
                     .ordered(&items),
@@ -228,22 +222,13 @@ fn by_k(config: &Config, measured: &Measured) -> Figure {
     for (what, label, color) in
         [("joint", "all at once", Color::Green), ("split", "after five tasks", Color::Blue)]
     {
-        let numbers: Vec<Number> = measured
-            .reached
-            .iter()
+        let estimates: Vec<Estimate> = (measured.reached.iter())
             .filter_map(|r| {
-                summary(config, r.k, what, if what == "split" { &r.split } else { &r.joint })
+                let values = if what == "split" { &r.split } else { &r.joint };
+                summary(config, r.k, what, values)
             })
             .collect();
-        let end = |which: usize| {
-            numbers.iter().map(|n| n.ci().map_or(n.value, |ci| ci[which])).collect::<Vec<f64>>()
-        };
-        let y: Vec<f64> = numbers.iter().map(|number| number.value).collect();
-        panel = panel
-            .mark(
-                Mark::band(&x, &end(0), &end(1)).color(color).series(&format!("{label}, interval")),
-            )
-            .mark(Mark::line(&x, &y).color(color).label(label));
+        panel = panel.marks(curve(&x, &estimates, label, color));
     }
     let (k, published): (Vec<f64>, Vec<f64>) =
         PUBLISHED.map(|(k, accuracy)| (k as f64, accuracy)).into_iter().unzip();
@@ -261,7 +246,7 @@ fn by_k(config: &Config, measured: &Measured) -> Figure {
 
 fn pareto(config: &Config, measured: &Measured) -> Figure {
     let at = |r: &Reached, what: &str, values: &[f64]| {
-        summary(config, r.k, what, values).map_or(0.0, |n| n.value)
+        summary(config, r.k, what, values).map_or(0.0, |estimate| estimate.mean.value)
     };
     let mut panel = Panel::new(
         Axis::linear("accuracy, all classes at once"),
