@@ -5,6 +5,7 @@
 //! - [`Matrix`] with [`product`], [`product_transposed`] and [`transposed_product`]: 32-bit matrix products whose result does not
 //!   depend on the number of threads;
 //! - [`sum_of_rows`], [`top_k`], [`inhibited`]: products with sparse vectors, and what makes vectors sparse;
+//! - [`add_rows`], [`add_to_rows`]: sums of few rows of counters, and additions to them;
 //! - [`Optimizer`]: how weights follow gradients, of all rows or of few;
 //! - [`exp`]: an exponential that compilers can vectorize.
 //!
@@ -17,6 +18,7 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
 mod bits;
+mod counters;
 mod error;
 mod exponential;
 mod hamming;
@@ -28,6 +30,7 @@ mod sparse;
 mod tiles;
 
 pub use bits::BitMatrix;
+pub use counters::{add_rows, add_to_rows};
 pub use error::KernelError;
 pub use exponential::exp;
 pub use hamming::{BLOCK_ROWS, Queries, Scanner};

@@ -1,6 +1,7 @@
 //! `just bench-peers`: the memory of a million neurons beside NumPy and PyTorch, in one interleaved run.
 //!
-//! Each round times ours and then each peer on the same command; the medians over the rounds are compared.
+//! Each round times ours and then each peer on the same command; the medians over the rounds are compared. Each is
+//! given a pause, in which the threads of the one before it come to rest, and a first run that does not count.
 //! Every answer's checksum must equal ours, so that what is timed is the same computation. The limits of
 //! the machine are measured in the same run. Writes results/bench/sdm.json.
 
@@ -10,7 +11,8 @@ use std::hint::black_box;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use geometry::HammingSpace;
 use kernels::{BLOCK_ROWS, BitMatrix, Matrix, Queries, Scanner, product};
@@ -24,6 +26,8 @@ const RADIUS: usize = 451;
 const WRITES: usize = 64;
 const QUERIES: usize = 64;
 const ROUNDS: usize = 5;
+/// Threads of OpenMP wait actively for a fifth of a second after their work.
+const PAUSE: Duration = Duration::from_millis(400);
 
 /// What is timed, how the peers are asked for it, and which limit of the machine it meets.
 const ROWS: [(&str, &str, Limit); 4] = [
@@ -158,10 +162,14 @@ fn main() {
         let mut others = vec![Vec::new(); peers.len()];
         let mut peaks = vec![0.0; peers.len()];
         for _ in 0..if command == "table" { 3 } else { ROUNDS } {
+            sleep(PAUSE);
+            ours.run(command);
             let start = Instant::now();
             let check = ours.run(command);
             own.push(start.elapsed().as_secs_f64());
             for (at, peer) in peers.iter_mut().enumerate() {
+                sleep(PAUSE);
+                peer.ask(command);
                 let answer = peer.ask(command);
                 others[at].push(answer["s"].as_f64().expect("seconds"));
                 peaks[at] = answer["peak_mb"].as_f64().expect("a peak");
@@ -209,7 +217,7 @@ fn main() {
     let result = json!({
         "name": "sdm",
         "about": format!(
-            "n = {N}, d = {RADIUS}, r = {n_neurons}; medians of {ROUNDS} interleaved rounds (3 for the table); equal \
+            "n = {N}, d = {RADIUS}, r = {n_neurons}; medians of {ROUNDS} interleaved rounds (3 for the table), each after a pause and a run that does not count; equal \
              answers checked; the share is of memory bandwidth for one query, of the rate of comparing rows in the cache for many"
         ),
         "machine": {

@@ -1,6 +1,6 @@
 //! Sparse Distributed Memory with real neurons: the neuron view.
 
-use kernels::{BLOCK_ROWS, BitMatrix, KernelError, Queries};
+use kernels::{BLOCK_ROWS, BitMatrix, KernelError, Queries, add_rows, add_to_rows};
 use rayon::prelude::*;
 
 use crate::SdmError;
@@ -68,6 +68,12 @@ pub(crate) fn radius_of(radius: usize, n_bits: usize) -> Result<u32, SdmError> {
     }
 }
 
+/// The place of a neuron in a block, or of a write: there are at most 32,767 of them.
+#[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+fn small(place: usize) -> u32 {
+    place as u32
+}
+
 impl NeuronStore {
     /// An empty memory with neurons at these addresses, for values of this many bits.
     ///
@@ -132,12 +138,10 @@ impl NeuronStore {
         let blocks = self.counters.par_chunks_mut(BLOCK_ROWS * width);
         blocks.zip(self.addresses.words().par_chunks(BLOCK_ROWS * words)).for_each(
             |(counters, rows)| {
-                prepared.within(rows, radius, |pattern, row| {
-                    let counters = &mut counters[row * width..(row + 1) * width];
-                    for (counter, sign) in counters.iter_mut().zip(&signs[pattern * width..]) {
-                        *counter = counter.wrapping_add(*sign);
-                    }
-                });
+                let mut pairs = Vec::new();
+                prepared
+                    .within(rows, radius, |pattern, row| pairs.push((small(row), small(pattern))));
+                add_to_rows(counters, &pairs, &signs, width);
             },
         );
         Ok(())
@@ -158,14 +162,7 @@ impl NeuronStore {
         if width == 0 {
             return Ok(sums);
         }
-        let add = |sums: &mut [i32], neurons: &[u32]| {
-            for neuron in neurons {
-                let counters = &self.counters[*neuron as usize * width..][..width];
-                for (sum, counter) in sums.iter_mut().zip(counters) {
-                    *sum += i32::from(*counter);
-                }
-            }
-        };
+        let add = |sums: &mut [i32], neurons: &[u32]| add_rows(&self.counters, neurons, sums);
         let reached = self.reached(queries)?;
         if let [neurons] = reached.as_slice() {
             // One query's neurons are shared out; integers add up to the same in any order.
