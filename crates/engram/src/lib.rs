@@ -6,6 +6,7 @@
 //! | feature | paper | crates |
 //! |---|---|---|
 //! | `paper-a` | attention approximates Sparse Distributed Memory | `figures`, `geometry`, `kernels`, `sdm`, `seed`, `stats` |
+//! | `paper-b` | Sparse Distributed Memory is a continual learner | those of `paper-a`, and `continual` |
 //!
 //! In a notebook with an evcxr kernel:
 //!
@@ -25,5 +26,7 @@
 //! # Ok::<(), engram::geometry::GeometryError>(())
 //! ```
 
+#[cfg(feature = "paper-b")]
+pub use continual;
 #[cfg(feature = "paper-a")]
 pub use {figures, geometry, kernels, sdm, seed, stats};

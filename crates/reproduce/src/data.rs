@@ -13,7 +13,9 @@ use crate::catalog::unknown;
 /// Says that a file is missing, and how to get it.
 pub fn missing(name: &str) -> String {
     let set = name.split('/').next().unwrap_or(name);
-    format!("{name} is missing; get it with: just data {set}")
+    format!(
+        "{name} is missing; get it with ./just data {set}, or name your copy in ENGRAM_DATA_MIRROR"
+    )
 }
 
 /// Fetches and verifies one data set or all, and prints where every file stands; true if every file

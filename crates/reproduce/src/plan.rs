@@ -97,9 +97,21 @@ pub fn state(
     };
     Ok(match options.folder().key(&experiment.description.id) {
         Err(error) => State::Stale(vec![error.to_string()]),
-        Ok(stored) if stored == key => State::UpToDate,
-        Ok(stored) => State::Stale(key.changes_since(&stored)),
+        Ok(stored) => {
+            // A result that was made from data outlives them.
+            let key = with_missing_as(key, &stored);
+            if stored == key { State::UpToDate } else { State::Stale(key.changes_since(&stored)) }
+        }
     })
+}
+
+/// The key with the hashes of missing inputs as they were.
+fn with_missing_as(mut key: Key, stored: &Key) -> Key {
+    for input in key.inputs.iter_mut().filter(|input| input.sha256.is_none()) {
+        let was = stored.inputs.iter().find(|was| was.name == input.name);
+        input.sha256 = was.and_then(|was| was.sha256.clone());
+    }
+    key
 }
 
 /// The key that a run would have now, or why there is none.
@@ -171,16 +183,22 @@ pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Resu
         let verdicts = |record: Option<Record>| {
             let claims = record.into_iter().flat_map(|record| record.result.claims);
             let claims: Vec<_> = claims.filter(|claim| row.claims.contains(&claim.id)).collect();
-            table::counted(claims.iter().map(verdicts::word))
+            let told: Vec<String> = claims.iter().map(verdicts::told).collect();
+            table::counted(told.iter().map(String::as_str))
         };
-        let skipped = missing_for(experiment, store, &row.id);
-        let words = match (&states[id], skipped) {
-            (Ok(State::UpToDate | State::Stale(_)), Some(name)) => {
-                Some(State::MissingData(name).words())
+        let words = match &states[id] {
+            Ok(State::UpToDate) => {
+                let record = results.record(id)?;
+                let mut skipped = record.iter().flat_map(|record| &record.result.skipped);
+                let skip = skipped.find(|skip| skip.id == row.id);
+                skip.map(|skip| State::MissingData(skip.missing.clone()).words())
             }
-            (Ok(State::UpToDate), None) => None,
-            (Ok(other), _) => Some(other.words()),
-            (Err(error), _) => Some(format!("{error:#}")),
+            Ok(State::Stale(why)) => Some(match missing_for(experiment, store, &row.id) {
+                Some(name) => State::MissingData(name).words(),
+                None => State::Stale(why.clone()).words(),
+            }),
+            Ok(other) => Some(other.words()),
+            Err(error) => Some(format!("{error:#}")),
         };
         let state = match words {
             None => verdicts(results.record(id)?),
@@ -233,8 +251,15 @@ pub fn location(
     say!("experiment  {id}: {}", experiment.description.title);
     say!("source      {}", experiment.source.display());
     for input in &experiment.description.inputs {
+        let asked = catalog
+            .row(name)
+            .is_none_or(|row| input.outputs.is_empty() || input.outputs.contains(&row.id));
         match store.locate(&input.name) {
+            _ if !asked => {}
             Ok(located) => say!("data        {} at {}", input.name, near(&located.path)),
+            Err(manifest::Error::Missing { .. }) => {
+                say!("data        {}", data::missing(&input.name));
+            }
             Err(error) => say!("data        {error}"),
         }
     }
@@ -320,6 +345,9 @@ pub fn dry_run(
         }
     }
     say!("in all about {}", table::duration(total));
+    let inputs = experiments.values().flat_map(|experiment| &experiment.description.inputs);
+    let there = inputs.filter(|input| store.locate(&input.name).is_ok()).count();
+    say!("data there: {}", table::several(there, "file"));
     Ok(())
 }
 

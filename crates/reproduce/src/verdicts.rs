@@ -60,8 +60,14 @@ fn with_ci(value: f64, ci: Option<[f64; 2]>) -> String {
     })
 }
 
+/// The verdict in a word, and whether the claim is this project's own.
+pub fn told(claim: &Claim) -> String {
+    let ours = if claim.is_ours() { " (ours)" } else { "" };
+    format!("{}{ours}", word(claim))
+}
+
 /// The verdict in a word.
-pub fn word(claim: &Claim) -> &'static str {
+fn word(claim: &Claim) -> &'static str {
     claim.verdict.map_or("not judged", Verdict::word)
 }
 
@@ -94,7 +100,7 @@ pub fn page(tier: Tier, records: &[Record]) -> String {
     let mut page = format!(
         "# Verdicts at {tier}\n\n\
          What the records of this folder conclude of every claim; `just bless {tier}` writes this page. The \
-         README says what each verdict means, `crates/record/src/claim.rs` the exact rules. A measured \
+         README says what each verdict means; `(ours)` marks a statement of this project that no paper makes; `crates/record/src/claim.rs` the exact rules. A measured \
          value stands with its 95 % interval where it is an estimate.\n\n"
     );
     for line in counts(claims()) {
@@ -136,7 +142,7 @@ fn rows<'a>(page: &mut String, claims: impl Iterator<Item = &'a Claim>) {
             &claim.source,
             &test(claim),
             &measured(claim),
-            word(claim),
+            &told(claim),
         ];
         let cells = cells.map(|cell| cell.replace('|', "\\|").replace('\n', " "));
         writeln!(page, "| {} |", cells.join(" | ")).ok();

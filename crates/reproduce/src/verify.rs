@@ -77,10 +77,12 @@ pub fn summary(
             say!("{line}");
         }
     }
-    if let (Some(row), 1..) = (asked, others) {
+    if let (Some(row), 1..) = (asked, others)
+        && options.tier != Tier::Smoke
+    {
         let experiment = row.experiment.as_deref().unwrap_or_default();
         let others = table::several(others, "other claim");
-        say!("{experiment} judges {others}; `just run {experiment}` shows all");
+        say!("{experiment} judges {others}; `./just run {experiment} {}` shows all", options.tier);
     }
     for (status, word) in [(Status::Failed, "failed"), (Status::Stale, "not up to date")] {
         let n = ended.values().filter(|other| **other == status).count();
@@ -103,17 +105,13 @@ fn note(notes: &mut Vec<(String, String)>, id: &str, text: &str) {
 }
 
 fn row(claim: &Claim, reference: Option<&Claim>) -> Vec<Cell> {
-    let verdict = match (claim.is_ours(), verdicts::word(claim)) {
-        (true, word) => format!("{word} (ours)"),
-        (false, word) => word.to_owned(),
-    };
     vec![
         Cell::new(&claim.id),
         Cell::new(&claim.text),
         Cell::new(verdicts::test(claim)),
         Cell::new(reference.map(verdicts::measured).unwrap_or_default()),
         Cell::new(verdicts::measured(claim)),
-        Cell::new(verdict),
+        Cell::new(verdicts::told(claim)),
     ]
 }
 
@@ -155,7 +153,7 @@ pub fn verify(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Re
         say!("not compared: {ids}: {why}");
     }
     if !stale.is_empty() {
-        say!("`just reproduce-all {}` runs what is not up to date", options.tier);
+        say!("not all was compared; `./just reproduce-all {}` runs what is missing", options.tier);
         if options.tier != Tier::Smoke {
             say!("{}", reference::hint(options.tier));
         }

@@ -317,7 +317,8 @@ fn every_radius(all: &[Balls]) -> Figure {
 fn largest_terms(id: &str, n: usize, panels: &[LargestTerm]) -> Figure {
     let mut figure = Figure::new(id, &format!("Exponential approximations, n = {n}"))
         .caption(
-            "Fraction of all neurons in both balls, with the approximations that lead to softmax.",
+            "Fraction of all neurons in both balls, with the approximations that lead to softmax. The line of \
+             least squares is fitted at distances below d only, as the authors' is, and drawn beyond.",
         )
         .width(Width::Page)
         .columns(2);

@@ -212,7 +212,7 @@ impl Experiment for BetaFits {
                 &Number::exact(fit.published),
             ));
             claims.push(
-                about("least_squares", &format!("β_{name} is {beta} (least squares)"))
+                about("least_squares", &format!("the published β_{name} of {beta} is the slope of the least-squares line"))
                     .equals(*beta, half_a_digit, &Number::exact(fit.least_squares))
                     .note(&format!(
                         "the authors divide np.cov (N−1) by np.var (N): their slope is {}/{} of this one",

@@ -239,7 +239,8 @@ fn capacities(config: &Config, measured: &Measured) -> Figure {
     let figure = Figure::new("A-x25", "Capacity against dimension, r = 10^{6}")
         .caption(
             "The most patterns of which each is read without error with probability q, at the best radius: \
-             Eq. (25), the approximation by p²r, and the exact noise.",
+             Eq. (25), the approximation by p²r, and the exact noise. The full equation leaves the figure at \
+             small n, where I(n/2) vanishes and p²r does not.",
         )
         .width(Width::Page)
         .columns(2)

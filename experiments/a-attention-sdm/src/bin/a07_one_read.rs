@@ -165,7 +165,7 @@ fn ratios(id: &str, noise: usize, maps: &[(Memory, Vec<Read>)]) -> Figure {
     let figure = Figure::new(id, &with_noise("Signal-to-noise ratio of a read", noise))
         .caption(
             "Against the distance of the query from the pattern. The dotted line is a signal as large as \
-             the noise. Curves end where no neuron is shared.",
+             the noise. Curves end where no neuron is shared, or at a hundredth.",
         )
         .width(Width::Page)
         .columns(2);

@@ -412,8 +412,10 @@ fn figure_17a(config: &Config, measured: &Measured) -> Figure {
     Figure::new("A-fig17a", &title)
     .caption(
         "Left: distance to the pattern after one read. Right: share of queries that find the pattern when \
-         they are read until they settle; the vertical lines are critical distances. Intervals: 95 % over \
-         the queries of all stores.",
+         they are read until they settle; the vertical lines are critical distances. Own patterns: each is \
+         stored at its own address; foreign values: at another pattern's. Spread: Eq. (25) with the patterns' \
+         distances as they are and not all n/2; pull: with what a query's neighbors do to its answer as well. \
+         Intervals: 95 % over the queries of all stores.",
     )
     .width(Width::Page)
     .columns(2)

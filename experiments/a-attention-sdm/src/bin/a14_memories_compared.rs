@@ -201,7 +201,7 @@ impl Experiment for MemoriesCompared {
         vec![
             Claim::about(
                 "a14.softmax_is_sdm",
-                "main text: attention approximates SDM",
+                Claim::OURS,
                 "softmax reaches as far as SDM in the pattern view, within two bits",
             )
             .at_most(2.0, "gap of the critical distances, bits", &Number::exact(gap))
