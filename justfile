@@ -80,6 +80,7 @@ bench *options:
 # Time ours beside the Python peers, in one interleaved run (22 GB of memory in all; installs NumPy and PyTorch).
 bench-peers *options: (peer-tools)
     cargo bench --quiet --locked --package sdm --features peers --bench peers -- --python {{ absolute_path(tools) }}/peers/bin/python {{ options }}
+    cargo bench --quiet --locked --package sdm --features peers --bench layer_peers -- --python {{ absolute_path(tools) }}/peers/bin/python
 
 # Free the results of a tier; without one, say what there is to free.
 clean *tier:

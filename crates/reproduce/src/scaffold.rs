@@ -56,7 +56,7 @@ pub fn new_experiment(root: &Path, id: &str, title: &str) -> anyhow::Result<()> 
     let text = SOURCE
         .replace("{id}", id)
         .replace("{short}", &id[..3])
-        .replace("{letter}", &letter.to_string())
+        .replace("{letter}", &upper.to_string())
         .replace("{title}", title)
         .replace("{output}", &output)
         .replace("{type}", &camel);

@@ -7,15 +7,15 @@
 
 #![allow(clippy::print_stdout, reason = "a bench tells what it measured")]
 
+mod peer;
+
 use std::hint::black_box;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use geometry::HammingSpace;
-use kernels::{BLOCK_ROWS, BitMatrix, Matrix, Queries, Scanner, product};
+use kernels::{BLOCK_ROWS, BitMatrix, Queries, Scanner};
+use peer::{PAUSE, Peer, best, cpu, gflops, median, peak_mb};
 use rayon::prelude::*;
 use sdm::NeuronStore;
 use seed::Seed;
@@ -26,8 +26,6 @@ const RADIUS: usize = 451;
 const WRITES: usize = 64;
 const QUERIES: usize = 64;
 const ROUNDS: usize = 5;
-/// Threads of OpenMP wait actively for a fifth of a second after their work.
-const PAUSE: Duration = Duration::from_millis(400);
 
 /// What is timed, how the peers are asked for it, and which limit of the machine it meets.
 const ROWS: [(&str, &str, Limit); 4] = [
@@ -49,47 +47,6 @@ enum Limit {
     /// Comparing all addresses with this many queries.
     Comparison(usize),
     None,
-}
-
-struct Peer {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    version: String,
-}
-
-impl Peer {
-    fn start(python: &Path, name: &str, folder: &Path) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers.py");
-        let mut child = Command::new(python)
-            .arg(script)
-            .arg(name)
-            .arg(folder)
-            .args([N.to_string(), RADIUS.to_string()])
-            // A forced choice of kernels would slow the peer.
-            .env_remove("OPENBLAS_CORETYPE")
-            .env_remove("OPENBLAS_L2_SIZE")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the peers' Python starts; `just bench-peers` installs it");
-        let input = child.stdin.take().expect("an input");
-        let output = BufReader::new(child.stdout.take().expect("an output"));
-        let mut peer = Self { child, input, output, version: String::new() };
-        let version = peer.line();
-        Self { version: version["version"].as_str().expect("a version").to_owned(), ..peer }
-    }
-
-    fn line(&mut self) -> Value {
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("a peer answers");
-        serde_json::from_str(&line).expect("a peer answers in JSON; its error stands above")
-    }
-
-    fn ask(&mut self, command: &str) -> Value {
-        writeln!(self.input, "{command}").expect("a peer listens");
-        self.line()
-    }
 }
 
 /// The memory under test with its answers' checksums.
@@ -122,13 +79,7 @@ fn checksum(sums: &[i32]) -> f64 {
 }
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let python = PathBuf::from(
-        std::env::args()
-            .skip_while(|word| word != "--python")
-            .nth(1)
-            .expect("--python and the peers' interpreter; call `just bench-peers`"),
-    );
+    let python = peer::python();
     let n_neurons: usize = std::env::args()
         .skip_while(|word| word != "--neurons")
         .nth(1)
@@ -153,8 +104,10 @@ fn main() {
     );
     let mut ours =
         Ours { store: NeuronStore::new(addresses, N, RADIUS).expect("a store"), patterns, queries };
-    let mut peers: Vec<Peer> =
-        PEERS.iter().map(|(name, _)| Peer::start(&python, name, folder.path())).collect();
+    let mut peers: Vec<Peer> = PEERS
+        .iter()
+        .map(|(name, _)| Peer::start(&python, "peers.py", name, folder.path(), [N, RADIUS]))
+        .collect();
 
     let mut rows = Vec::new();
     for (what, command, limit) in ROWS {
@@ -210,42 +163,16 @@ fn main() {
             "ratio_best_peer": best / ours_s, "share_of_peak": share,
         }));
     }
-    for peer in &mut peers {
-        peer.child.kill().ok();
-        peer.child.wait().ok();
-    }
-    let result = json!({
-        "name": "sdm",
-        "about": format!(
-            "n = {N}, d = {RADIUS}, r = {n_neurons}; medians of {ROUNDS} interleaved rounds (3 for the table), each after a pause and a run that does not count; equal \
-             answers checked; the share is of memory bandwidth for one query, of the rate of comparing rows in the cache for many"
-        ),
-        "machine": {
-            "cpu": cpu(), "threads": rayon::current_num_threads(), "peak_gflops": gflops,
-            "memory_gb_s": bandwidth / 1e9, "comparison_gb_s": comparison / 1e9,
-        },
-        "rows": rows,
+    let about = format!(
+        "n = {N}, d = {RADIUS}, r = {n_neurons}; medians of {ROUNDS} interleaved rounds (3 for the table), each after a \
+         pause and a run that does not count; equal answers checked; the share is of memory bandwidth for one query, of \
+         the rate of comparing rows in the cache for many"
+    );
+    let machine = json!({
+        "cpu": cpu(), "threads": rayon::current_num_threads(), "peak_gflops": gflops,
+        "memory_gb_s": bandwidth / 1e9, "comparison_gb_s": comparison / 1e9,
     });
-    let target = root.join("results/bench");
-    std::fs::create_dir_all(&target).expect("results/bench");
-    let text = serde_json::to_string_pretty(&result).expect("JSON");
-    std::fs::write(target.join("sdm.json"), text + "\n").expect("results/bench/sdm.json");
-    println!("results/bench/sdm.json");
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// The best of several measurements of a rate: a limit is what the machine can do.
-fn best(amount: f64, mut run: impl FnMut()) -> f64 {
-    let rates = (0..7).map(|_| {
-        let start = Instant::now();
-        run();
-        amount / start.elapsed().as_secs_f64()
-    });
-    rates.fold(0.0, f64::max)
+    peer::store("sdm", &about, &machine, &rows);
 }
 
 /// Bytes a second that all threads read from memory.
@@ -287,26 +214,4 @@ fn comparison() -> f64 {
         });
     });
     words.max(nibbles)
-}
-
-/// Floating-point operations a second of a product of square matrices, in 10⁹.
-fn gflops() -> f64 {
-    let square = Matrix::zeros(1024, 1024);
-    best(2.0 * 1024_f64 * 1024.0 * 1024.0, || {
-        black_box(product(&square, &square).expect("a product"));
-    }) / 1e9
-}
-
-fn peak_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: f64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kilobytes / 1024.0)
-}
-
-fn cpu() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = info.lines().find_map(|line| line.strip_prefix("model name"));
-    line.and_then(|line| line.split_once(':'))
-        .map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }

@@ -24,6 +24,9 @@ const WEIGHTINGS: [(&str, &str, Color); 3] = [
     ("exponential", "exponentially", Color::Green),
 ];
 
+/// What counts as a straight line.
+const BOUND: f64 = 0.98;
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
@@ -101,16 +104,19 @@ impl Experiment for WeightedCircles {
             .caption(
                 "The sum over neurons within d bits of both pattern and query of their weights for each, relative to \
                  that at distance 0, n = 64. A neuron counts 1, or the product of its shares of matching bits, or the \
-                 product of two exponentials, e to the −0.01 by differing bit.",
+                 product of two exponentials, e to the −0.01 by differing bit. The first two lines coincide, and the \
+                 third nearly does.",
             )
             .width(Width::Page)
             .columns(3)
             .panel_height_mm(40.0);
         for curves in &measured.curves {
-            let mut panel =
-                Panel::new(Axis::linear("distance (bits)"), Axis::log10("share of shared neurons"))
-                    .title(&format!("d = {}", curves.radius))
-                    .legend();
+            let mut panel = Panel::new(
+                Axis::linear("distance (bits)"),
+                Axis::log10("shared weight (of that at 0)"),
+            )
+            .title(&format!("d = {}", curves.radius))
+            .legend();
             for ((_, label, color), shares) in WEIGHTINGS.iter().zip(&curves.ln_shares) {
                 let (x, y): (Vec<f64>, Vec<f64>) = (0..)
                     .map(f64::from)
@@ -134,18 +140,14 @@ impl Experiment for WeightedCircles {
                 "at d = {} all three weightings fall exponentially up to distance d",
                 curves.radius
             );
-            claims.push(
-                Claim::about(
-                    &format!("b02.exponential_{:02}", curves.radius),
-                    "the appendix's figure",
-                    &text,
-                )
-                .at_least(
-                    0.98,
-                    "smallest r² of a line through the logarithm",
-                    &Number::exact(worst),
-                ),
+            let id = format!("b02.exponential_{:02}", curves.radius);
+            let claim = Claim::about(&id, "the appendix's figure", &text).at_least(
+                BOUND,
+                "smallest r² of a line through the logarithm",
+                &Number::exact(worst),
             );
+            let why = "the bound is this project's; up to d = 5 there are three steps of the staircase only";
+            claims.push(if worst < BOUND && curves.radius == 5 { claim.note(why) } else { claim });
         }
         claims
     }

@@ -119,7 +119,7 @@ impl Experiment for GabaSwitch {
     fn cost(tier: Tier) -> Cost {
         match tier {
             Tier::Smoke => Cost { minutes: 0.1, memory_mb: 500, disk_mb: 1 },
-            Tier::Laptop => Cost { minutes: 4.0, memory_mb: 600, disk_mb: 1 },
+            Tier::Laptop => Cost { minutes: 3.5, memory_mb: 600, disk_mb: 1 },
             Tier::Paper => Cost { minutes: 250.0, memory_mb: 600, disk_mb: 1 },
         }
     }
@@ -195,11 +195,13 @@ impl Experiment for GabaSwitch {
         if let (Some(counting), Some(usual)) = (counting, of(usual, 0)) {
             let text = "counting evaluations, as the authors' code does, hardly changes what is remembered";
             let gap = experiment::Number::exact((counting.mean.value - usual.mean.value).abs());
-            claims.push(Claim::about("b09.counting_evaluations", Claim::OURS, text).at_most(
-                0.02,
-                "difference of mean accuracies",
-                &gap,
-            ));
+            claims.push(
+                Claim::about("b09.counting_evaluations", Claim::OURS, text)
+                    .at_most(0.02, "difference of mean accuracies", &gap)
+                    .note(
+                        "it turns the switch earlier by a sixth; the means are over three orders",
+                    ),
+            );
         }
         claims
     }
