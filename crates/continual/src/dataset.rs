@@ -1,6 +1,7 @@
 //! Data, and which classes come when.
 
 use kernels::Matrix;
+use manifest::decode::image_folder::ImageFolder;
 use seed::Rng;
 
 use crate::ContinualError;
@@ -54,6 +55,42 @@ impl Dataset {
             });
         }
         Ok(Self { inputs, labels, n_classes })
+    }
+
+    /// The images of a folder with a sub-folder for each class ([`manifest::decode::image_folder::read`]): pixels from 0 to 1, channel
+    /// after channel, with the classes in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dataset::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use continual::{Dataset, Split};
+    /// use manifest::decode::image_folder::{Limits, read};
+    ///
+    /// // flowers/train/rose/1.png, flowers/train/tulip/2.png, …: PNG of one size.
+    /// let folder = read("flowers/train".as_ref(), Limits::default())?;
+    /// let train = Dataset::of_images(&folder)?;
+    /// let all: Vec<usize> = (0..train.n_classes()).collect();
+    /// let split = Split::new(&all, 2)?; // two classes a task
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn of_images(folder: &ImageFolder) -> Result<Self, ContinualError> {
+        let n = folder.labels.data.len();
+        let size = folder.pixels.data.len().checked_div(n).unwrap_or(0);
+        let channels = folder.pixels.shape.last().copied().unwrap_or(1).max(1);
+        let mut inputs = Matrix::zeros(n, size);
+        for (row, image) in folder.pixels.data.chunks(size.max(1)).enumerate().take(n) {
+            let input = inputs.row_mut(row);
+            for (at, pixel) in image.iter().enumerate() {
+                let place = at % channels * (size / channels) + at / channels;
+                input[place] = f32::from(*pixel) / 255.0;
+            }
+        }
+        let labels = folder.labels.data.iter().map(|label| *label as usize).collect();
+        Self::new(inputs, labels, folder.classes.len())
     }
 
     /// The inputs.
@@ -194,6 +231,7 @@ impl Split {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use manifest::decode::Array;
     use seed::Seed;
 
     #[test]
@@ -205,6 +243,23 @@ mod tests {
             assert_eq!(some.of(&[class]).len(), 10);
         }
         assert_eq!((some.len(), rest.len()), (30, 70));
+    }
+
+    #[test]
+    fn a_folder_of_images_is_a_data_set() {
+        let folder = ImageFolder {
+            classes: vec!["rose".to_owned(), "tulip".to_owned()],
+            labels: Array { shape: vec![2], data: vec![0, 1] },
+            // Two images of one row and two columns, red, green and blue side by side.
+            pixels: Array {
+                shape: vec![2, 1, 2, 3],
+                data: vec![255, 0, 51, 0, 102, 0, 0, 0, 0, 255, 255, 255],
+            },
+        };
+        let data = Dataset::of_images(&folder).unwrap();
+        assert_eq!((data.labels(), data.n_classes()), ([0, 1].as_slice(), 2));
+        assert_eq!(data.inputs().row(0), [1.0, 0.0, 0.0, 0.4, 0.2, 0.0]);
+        assert_eq!(data.inputs().row(1), [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]);
     }
 
     #[test]

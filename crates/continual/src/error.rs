@@ -51,6 +51,16 @@ pub enum ContinualError {
         /// The interval.
         interval: &'static str,
     },
+    /// A tensor of a network is missing or does not fit.
+    #[error("{what}: expected {expected}, got {got}")]
+    Weights {
+        /// The file and the tensor.
+        what: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        got: String,
+    },
     /// Sizes do not fit each other.
     #[error(transparent)]
     Kernel(#[from] kernels::KernelError),

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use seed::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::student::largest;
 use crate::{ContinualError, Dataset};
 
 /// A `FlyModel`'s sizes.
@@ -153,6 +154,19 @@ impl FlyModel {
         Ok(logits)
     }
 
+    /// The part of the samples whose class has the largest logit. Of equal ones, which are frequent where weights have
+    /// reached 1, the first counts, as PyTorch's `argmax` has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`FlyModel::logits`].
+    pub fn accuracy(&self, data: &Dataset) -> Result<f64, ContinualError> {
+        let logits = self.logits(data.inputs())?;
+        let answers = logits.rows().map(largest);
+        let n_right = answers.zip(data.labels()).filter(|(answer, label)| answer == *label).count();
+        Ok(n_right as f64 / data.len().max(1) as f64)
+    }
+
     fn codes(&self, inputs: &Matrix) -> Result<Vec<Vec<(usize, f32)>>, ContinualError> {
         kernels::KernelError::check(
             "numbers of an input",
@@ -238,6 +252,9 @@ mod tests {
             FlyModel::new(FlyConfig { n_responses: 2, active: 1.0, ..config }, &mut rng).is_err()
         );
         let fly = FlyModel::new(FlyConfig { n_responses: 2, ..config }, &mut rng).unwrap();
+        // Nothing is active: all logits are 0, and class 0 is answered.
+        let data = Dataset::new(Matrix::zeros(2, 3), vec![0, 1], 2).unwrap();
+        assert_eq!(fly.accuracy(&data).unwrap(), 0.5);
         assert!(fly.logits(&Matrix::zeros(1, 4)).is_err());
         // A constant input excites no cell, and is no error.
         assert_eq!(fly.logits(&Matrix::zeros(1, 3)).unwrap().values(), [0.0, 0.0]);

@@ -7,11 +7,13 @@
 //!   orders of classes;
 //! - [`Method`]: nets with what keeps their weights in place ([`Penalty`]), and [`FlyModel`];
 //! - [`Student`]: a method that learns one task after the other, and can be stored between them;
+//! - [`ConvMixer`]: the frozen network that makes embeddings of images;
 //! - [`Benchmark`], [`PaperMethod`]: the data sets and the methods of Paper B;
 //! - [`Scores`]: what became of its accuracy; [`neuron_statistics`]: what its neurons answer to.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
 mod benchmark;
+mod convmixer;
 mod dataset;
 mod error;
 mod fly;
@@ -23,6 +25,7 @@ mod score;
 mod student;
 
 pub use benchmark::Benchmark;
+pub use convmixer::ConvMixer;
 pub use dataset::{Dataset, Split};
 pub use error::ContinualError;
 pub use fly::{FlyConfig, FlyModel};
