@@ -1,73 +1,78 @@
 //! The recipes of derived files that the project carries out itself.
 //!
 //! `cifar10-subset`: named records of the official CIFAR-10 python archive, rewritten in the
-//! layout of the official binary version.
+//! layout of the official binary version. `cifar10-convmixer`, `cifar100-convmixer`: the images of an
+//! official python archive through a network.
 
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::Error;
-use crate::decode::{cifar, gzip};
+use crate::archive::{self, Part};
+use crate::decode::cifar::{self, Images, Set};
+use crate::decode::{Array, npy};
 use crate::fetch::{Outcome, Progress};
 use crate::manifest::{FileRow, Manifest, Packing, Program};
 use crate::pin;
 use crate::store::{self, Store};
 use crate::verify;
 
-/// Folder and batches of the official python archive, in the official order.
-const TRAIN_BATCHES: [&str; 5] =
-    ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"];
-const TEST_BATCHES: [&str; 1] = ["test_batch"];
-const FOLDER: &str = "cifar-10-batches-py";
+/// Records of every full batch of CIFAR-10.
 const BATCH_RECORDS: usize = 10_000;
 
-/// The longest batch accepted: 10,000 records with generous room for labels and file names.
-const MAX_BATCH_BYTES: u64 = 64 << 20;
+/// Images that a network is given at a time: enough for many threads, few enough to show progress.
+const IMAGES_AT_ONCE: usize = 500;
 
-/// Makes one derived file and puts it in the cache, once it matches its row. Returns name and hash of the
-/// file it was made from if the hash was not known before.
+/// Makes one derived file and puts it in the cache, if it matches its row or may differ from it.
 pub(crate) fn make(
     store: &Store,
     manifest: &Manifest,
     row: &FileRow,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<Option<(String, String)>, Error> {
-    let name = store::full_name(manifest, row);
-    let not_made = |reason: &str| Error::NotFetchable { name, reason: reason.to_owned() };
-    let Some(Program::Cifar10Subset { archive, train, test }) =
-        manifest.recipe.as_ref().map(|recipe| &recipe.program)
-    else {
-        return Err(not_made("the manifest names no program for it"));
+) -> Result<Outcome, Error> {
+    let mut source = Source { store, manifest, progress, pinned: None };
+    let made = match manifest.recipe.as_ref().map(|recipe| &recipe.program) {
+        Some(Program::Cifar10Subset { archive, train, test }) => match row.path.as_str() {
+            "train.bin.gz" => Some(source.read(archive, |a| select(a, Part::Train, train))?),
+            "test.bin.gz" => Some(source.read(archive, |a| select(a, Part::Test, test))?),
+            "official_indices.json" => Some(index_list(train, test).into_bytes()),
+            _ => None,
+        },
+        Some(Program::Embedding { archive, images, weights }) => match row.path.as_str() {
+            "train_x.npy" => Some(source.embed(archive, *images, weights, row, Part::Train)?),
+            "test_x.npy" => Some(source.embed(archive, *images, weights, row, Part::Test)?),
+            "train_y.npy" => Some(source.read(archive, |a| labels(a, *images, Part::Train))?),
+            "test_y.npy" => Some(source.read(archive, |a| labels(a, *images, Part::Test))?),
+            _ => None,
+        },
+        None => None,
     };
-    let mut pinned = None;
-    let mut from_archive = |batches: &[&str], indices: &[u32]| -> Result<Vec<u8>, Error> {
-        if let Outcome::Pinned { sha256 } = store.fetch_row(manifest, archive, progress)? {
-            pinned = Some((store::full_name(manifest, archive), sha256));
-        }
-        let located = store.locate_row(manifest, archive)?;
-        select(&located.path, batches, indices).inspect_err(|_| {
-            // Without a known hash the archive may be anything that a server once sent: fetch it anew.
-            if archive.sha256.is_none() && store.is_cached(&located.path) {
-                std::fs::remove_file(&located.path).ok();
-                pin::forget(&store.cache, &store::full_name(manifest, archive)).ok();
-            }
-        })
-    };
-    let content = match row.path.as_str() {
-        "train.bin.gz" => from_archive(&TRAIN_BATCHES, train)?,
-        "test.bin.gz" => from_archive(&TEST_BATCHES, test)?,
-        "official_indices.json" => index_list(train, test).into_bytes(),
-        _ => return Err(not_made("the recipe makes no file of this name")),
-    };
+    let pinned = source.pinned;
+    let content = made.ok_or_else(|| Error::NotFetchable {
+        name: store::full_name(manifest, row),
+        reason: "the recipe makes no file of this name".to_owned(),
+    })?;
+    let differs = keep(store, manifest, row, content)?;
+    Ok(Outcome::Made { differs, pinned })
+}
+
+/// Writes a made file, once it matches its row. Returns why its hash is not the recorded one where
+/// that is allowed; the hash is pinned then.
+fn keep(
+    store: &Store,
+    manifest: &Manifest,
+    row: &FileRow,
+    content: Vec<u8>,
+) -> Result<Option<String>, Error> {
     let target = store.writable(manifest, &row.path)?;
-    let made = verify::Content { bytes: content.len() as u64, sha256: verify::sha256(&content) };
+    let made = verify::Content::of(&content);
+    let differs = row.differs(&made.sha256);
+    let expected = if differs.is_some() { None } else { row.sha256.as_deref() };
     let remedy = "nothing was written: the archive is not the one the recipe was made for";
-    verify::check(&target, row, None, &made, remedy)?;
-    let write = Error::io("write", &target);
+    verify::check(&target, row, expected, &made, remedy)?;
     let packed = match row.packing {
         Packing::None => content,
         Packing::Gzip => {
@@ -76,8 +81,135 @@ pub(crate) fn make(
             encoder.finish().map_err(Error::io("pack", &target))?
         }
     };
-    verify::replace(&target, &packed).map_err(write)?;
-    Ok(pinned)
+    verify::replace(&target, &packed).map_err(Error::io("write", &target))?;
+    if differs.is_some() {
+        pin::record(&store.cache, &store::full_name(manifest, row), &made.sha256)?;
+    }
+    Ok(differs.map(str::to_owned))
+}
+
+/// What a recipe reads from.
+struct Source<'a> {
+    store: &'a Store,
+    manifest: &'a Manifest,
+    progress: &'a mut dyn FnMut(Progress<'_>),
+    /// Name and hash of the archive, if it was downloaded now and its hash was not known.
+    pinned: Option<(String, String)>,
+}
+
+impl Source<'_> {
+    /// What a function makes of the archive, which is fetched before if it is not there.
+    fn read<T>(
+        &mut self,
+        archive: &FileRow,
+        read: impl FnOnce(&Path) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let name = store::full_name(self.manifest, archive);
+        let outcome = self.store.fetch_row(self.manifest, archive, self.progress)?;
+        if let Outcome::Pinned { sha256 } = outcome {
+            self.pinned = Some((name.clone(), sha256));
+        }
+        let located = self.store.locate_row(self.manifest, archive)?;
+        read(&located.path).inspect_err(|_| {
+            // Without a known hash the archive may be anything that a server once sent: fetch it anew.
+            if archive.sha256.is_none() && self.store.is_cached(&located.path) {
+                std::fs::remove_file(&located.path).ok();
+                pin::forget(&self.store.cache, &name).ok();
+            }
+        })
+    }
+
+    /// The embeddings of a part's images as a file, `[image, number]`. Their hash may differ from the recorded one, that
+    /// of the labels may not: an archive with others is refused before the network is asked.
+    fn embed(
+        &mut self,
+        archive: &FileRow,
+        set: Set,
+        weights: &str,
+        row: &FileRow,
+        part: Part,
+    ) -> Result<Vec<u8>, Error> {
+        let of_labels = self.manifest.file(match part {
+            Part::Train => "train_y.npy",
+            Part::Test => "test_y.npy",
+        });
+        self.read(archive, |path| {
+            let found = verify::Content::of(&labels(path, set, part)?);
+            let check = |row: &FileRow| {
+                verify::check(path, row, row.sha256.as_deref(), &found, "its labels are others")
+            };
+            of_labels.map_or(Ok(()), check)
+        })?;
+        let network = self.network(weights, row)?;
+        let name = store::full_name(self.manifest, row);
+        let mut embeddings = Array { shape: vec![0, 0], data: Vec::new() };
+        for batch in archive::batches(set, part) {
+            let images = self.read(archive, |path| archive::read(path, set, batch))?;
+            for some in pieces(&images) {
+                append(&mut embeddings, &name, some.shape[0], network(&some)?)?;
+                let done = 2 * embeddings.data.len() as u64;
+                let total = Some(row.size.limit());
+                (self.progress)(Progress { name: &name, done, total });
+            }
+        }
+        npy::encode_f16(&name, &embeddings)
+    }
+
+    /// The network that was handed in, with its weights, which are fetched if they are not there.
+    fn network(
+        &mut self,
+        weights: &str,
+        row: &FileRow,
+    ) -> Result<impl Fn(&Array<u8>) -> Result<Array<f32>, Error> + use<>, Error> {
+        let name = store::full_name(self.manifest, row);
+        let extractor = self.store.extractor.ok_or_else(|| Error::NotFetchable {
+            name: name.clone(),
+            reason: "it is made by a network, which only `just data` has".to_owned(),
+        })?;
+        let (manifest, file) = self.store.row(weights)?;
+        self.store.fetch_row(manifest, file, self.progress)?;
+        let content = self.store.read(weights)?;
+        let weights = weights.to_owned();
+        Ok(move |images: &Array<u8>| {
+            extractor(&weights, &content, images)
+                .map_err(|source| Error::Extract { name: name.clone(), source })
+        })
+    }
+}
+
+/// The labels of a part as a file, `[image]`.
+fn labels(archive: &Path, set: Set, part: Part) -> Result<Vec<u8>, Error> {
+    let mut labels = Vec::new();
+    for batch in archive::batches(set, part) {
+        labels.extend(archive::read(archive, set, batch)?.labels.data);
+    }
+    Ok(npy::encode_u8(&Array { shape: vec![labels.len()], data: labels }))
+}
+
+/// The images in pieces of at most [`IMAGES_AT_ONCE`].
+fn pieces(images: &Images) -> impl Iterator<Item = Array<u8>> {
+    let size = cifar::RECORD_BYTES - 1;
+    images.pixels.data.chunks(IMAGES_AT_ONCE * size).map(move |pixels| Array {
+        shape: vec![pixels.len() / size, 3, 32, 32],
+        data: pixels.to_vec(),
+    })
+}
+
+/// Adds the embeddings of so many images to those before them.
+fn append(
+    to: &mut Array<f32>,
+    name: &str,
+    n_images: usize,
+    more: Array<f32>,
+) -> Result<(), Error> {
+    let width = if to.data.is_empty() { more.data.len() / n_images } else { to.shape[1] };
+    if more.shape != [n_images, width] || more.data.len() != n_images * width {
+        let expected = format!("{n_images} rows of {width} numbers from the network");
+        return Err(Error::decode(name, "npy", expected, format!("the shape {:?}", more.shape)));
+    }
+    to.shape = vec![to.shape[0] + n_images, width];
+    to.data.extend(more.data);
+    Ok(())
 }
 
 /// `{"train": [0, 1], "test": [0]}`, as Python's json module writes it.
@@ -87,10 +219,10 @@ fn index_list(train: &[u32], test: &[u32]) -> String {
     format!("{{\"train\": [{}], \"test\": [{}]}}", list(train), list(test))
 }
 
-/// The records with the given ascending indices, in the official binary layout.
-fn select(archive: &Path, batches: &[&str], indices: &[u32]) -> Result<Vec<u8>, Error> {
+/// The records of CIFAR-10 with the given ascending indices, in the official binary layout.
+fn select(archive: &Path, part: Part, indices: &[u32]) -> Result<Vec<u8>, Error> {
     let mut records = Vec::with_capacity(indices.len() * cifar::RECORD_BYTES);
-    for (number, batch) in batches.iter().enumerate() {
+    for (number, batch) in archive::batches(Set::Cifar10, part).iter().enumerate() {
         let first = number * BATCH_RECORDS;
         let wanted: Vec<usize> = indices
             .iter()
@@ -101,14 +233,12 @@ fn select(archive: &Path, batches: &[&str], indices: &[u32]) -> Result<Vec<u8>, 
         if wanted.is_empty() {
             continue;
         }
-        let member = format!("{FOLDER}/{batch}");
-        let bytes = archive_member(archive, &member)?;
-        let file = format!("{}: {member}", archive.display());
-        let found = cifar::decode_python_batch(&file, &bytes)?;
+        let found = archive::read(archive, Set::Cifar10, batch)?;
         for index in wanted {
             let record =
                 found.labels.data.get(index).zip(found.pixels.data.chunks(3072).nth(index));
             let Some((&label, pixels)) = record else {
+                let file = archive::name(archive, batch);
                 let expected = format!("at least {} records", index + 1);
                 let got = found.labels.data.len().to_string();
                 return Err(Error::decode(&file, "CIFAR python batch", expected, got));
@@ -118,29 +248,6 @@ fn select(archive: &Path, batches: &[&str], indices: &[u32]) -> Result<Vec<u8>, 
         }
     }
     Ok(records)
-}
-
-/// One file of a `.tar.gz`, of at most [`MAX_BATCH_BYTES`].
-fn archive_member(archive: &Path, member: &str) -> Result<Vec<u8>, Error> {
-    let file = archive.display().to_string();
-    let broken =
-        |e: std::io::Error| Error::decode(&file, "tar.gz", "a sound archive", e.to_string());
-    let packed = File::open(archive).map_err(Error::io("open", archive))?;
-    let mut tar = tar::Archive::new(gzip::stream(packed));
-    for entry in tar.entries().map_err(broken)? {
-        let entry = entry.map_err(broken)?;
-        if entry.path().map_err(broken)?.as_ref() != Path::new(member) {
-            continue;
-        }
-        if entry.size() > MAX_BATCH_BYTES {
-            let expected = format!("at most {MAX_BATCH_BYTES} bytes in {member}");
-            return Err(Error::decode(&file, "tar.gz", expected, entry.size().to_string()));
-        }
-        let mut bytes = Vec::new();
-        entry.take(MAX_BATCH_BYTES).read_to_end(&mut bytes).map_err(broken)?;
-        return Ok(bytes);
-    }
-    Err(Error::decode(&file, "tar.gz", format!("a member {member}"), "none"))
 }
 
 #[cfg(test)]
