@@ -244,11 +244,10 @@ impl Transfer<'_> {
             }
             416 if have > 0 => {
                 // Nothing lies beyond what is here: either it is the whole file, or not it at all.
-                let whole = verify::hash_content(self.part, self.row)
-                    .and_then(|content| {
-                        let expected = self.row.sha256.as_deref();
-                        verify::check(self.part, self.row, expected, &content, "")
-                    });
+                let whole = verify::hash_content(self.part, self.row).and_then(|content| {
+                    let expected = self.row.sha256.as_deref();
+                    verify::check(self.part, self.row, expected, &content, "")
+                });
                 if whole.is_ok() {
                     return Ok(());
                 }

@@ -111,8 +111,9 @@ impl Source<'_> {
         }
         let located = self.store.locate_row(self.manifest, archive)?;
         read(&located.path).inspect_err(|_| {
-            // Without a known hash the archive may be anything that a server once sent: fetch it anew.
-            if archive.sha256.is_none() && self.store.is_cached(&located.path) {
+            // A download without a known hash may be anything that a server once sent: fetch it anew.
+            let is_pinned = pin::get(&self.store.cache, &name).is_ok_and(|pin| pin.is_some());
+            if is_pinned && self.store.is_cached(&located.path) {
                 std::fs::remove_file(&located.path).ok();
                 pin::forget(&self.store.cache, &name).ok();
             }
@@ -196,12 +197,7 @@ fn pieces(images: &Images) -> impl Iterator<Item = Array<u8>> {
 }
 
 /// Adds the embeddings of so many images to those before them.
-fn append(
-    to: &mut Array<f32>,
-    name: &str,
-    n_images: usize,
-    more: Array<f32>,
-) -> Result<(), Error> {
+fn append(to: &mut Array<f32>, name: &str, n_images: usize, more: Array<f32>) -> Result<(), Error> {
     let width = if to.data.is_empty() { more.data.len() / n_images } else { to.shape[1] };
     if more.shape != [n_images, width] || more.data.len() != n_images * width {
         let expected = format!("{n_images} rows of {width} numbers from the network");
@@ -252,8 +248,11 @@ fn select(archive: &Path, part: Part, indices: &[u32]) -> Result<Vec<u8>, Error>
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
     use crate::manifest::Size;
+    use crate::store::Extractor;
 
     fn project_store(cache: &Path) -> Store {
         let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data-manifests");
@@ -267,18 +266,21 @@ mod tests {
         let store = project_store(cache.path());
         let manifest = &store.manifests()["cifar10-subset"];
         let row = manifest.file("official_indices.json").unwrap();
-        make(&store, manifest, row, &mut |_| {}).unwrap();
+        let made = make(&store, manifest, row, &mut |_| {}).unwrap();
+        assert_eq!(made, Outcome::Made { differs: None, pinned: None });
         let made = store.read("cifar10-subset/official_indices.json").unwrap();
         assert_eq!(Size::Exact(made.len() as u64), row.size);
         assert!(made.starts_with(br#"{"train": [0, 1, 2,"#));
     }
 
-    /// A batch with the opcodes of Python 2's pickler: `{'batch_label': …, 'labels': […],
+    /// A batch with the opcodes of Python 2's pickler: `{'batch_label': …, labels: […],
     /// 'data': array([[…], …], dtype=uint8), 'filenames': […]}`.
-    fn python_batch(records: &[(u8, [u8; 3])]) -> Vec<u8> {
+    fn python_batch(labels: &str, records: &[(u8, [u8; 3])]) -> Vec<u8> {
         let n = u8::try_from(records.len()).unwrap();
-        let mut p =
-            b"\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x05batchq\x03U\x06labelsq\x04]q\x05(".to_vec();
+        let mut p = b"\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x05batchq\x03U".to_vec();
+        p.push(u8::try_from(labels.len()).unwrap());
+        p.extend(labels.as_bytes());
+        p.extend(b"q\x04]q\x05(");
         for (label, _) in records {
             p.extend([b'K', *label]);
         }
@@ -316,9 +318,12 @@ mod tests {
         use std::io::{BufRead as _, BufReader};
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.tar.gz");
-        archive(&path, &[("cifar-10-batches-py/data_batch_1", python_batch(&[(6, [1, 2, 3])]))]);
+        archive(
+            &path,
+            &[("cifar-10-batches-py/data_batch_1", python_batch("labels", &[(6, [1, 2, 3])]))],
+        );
         let packed = std::fs::read(&path).unwrap();
-        let record = select(&path, &TRAIN_BATCHES, &[0]).unwrap();
+        let record = select(&path, Part::Train, &[0]).unwrap();
         let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/a", server.local_addr().unwrap());
         let expected = verify::sha256(&packed);
@@ -345,15 +350,184 @@ mod tests {
         let store = Store::new(&manifests, folder.path().join("cache"), None).unwrap();
         let report = store.fetch("set", &mut |_| {}).unwrap();
         let pinned = Some(("set/a.tar.gz".to_owned(), expected));
-        assert_eq!(report.files[0].1.as_ref().unwrap(), &Outcome::Made { pinned });
+        assert_eq!(report.files[0].1.as_ref().unwrap(), &Outcome::Made { differs: None, pinned });
+    }
+
+    /// A data set of embeddings of two and of one image of CIFAR-100; the hashes are the recorded ones.
+    fn embedding(folder: &Path, train_x: &str, train_y: &[u8], weights: &[u8]) -> Store {
+        let manifests = folder.join("manifests");
+        std::fs::create_dir_all(&manifests).unwrap();
+        let head = |name: &str, kind: &str| {
+            format!(
+                "name = \"{name}\"\ntitle = \"t\"\nserves = [\"b\"]\nkind = \"{kind}\"\nlicense = \"MIT\"\n\
+                 redistribution = \"free\"\ncredit = \"c\"\norigin = \"o\"\n"
+            )
+        };
+        let net = format!(
+            "{}[[file]]\npath = \"w\"\nbytes = {}\nsha256 = \"{}\"\nurl_unknown = \"lost\"\n",
+            head("net", "official"),
+            weights.len(),
+            verify::sha256(weights)
+        );
+        let set = format!(
+            "{}[recipe]\ntext = \"r\"\n[recipe.embedding]\nimages = \"cifar-100\"\nweights = \"net/w\"\n\
+             [recipe.embedding.archive]\npath = \"a.tar.gz\"\nmax_bytes = 100000\n\
+             sha256_unknown = \"not published\"\nurl_unknown = \"no server\"\n\
+             [[file]]\npath = \"train_x.npy\"\nbytes = 136\nsha256 = \"{train_x}\"\n\
+             made_differs = \"sums in another order\"\n\
+             [[file]]\npath = \"train_y.npy\"\nbytes = 130\nsha256 = \"{}\"\n\
+             [[file]]\npath = \"test_x.npy\"\nbytes = 132\nsha256 = \"{}\"\n",
+            head("set", "derived"),
+            verify::sha256(train_y),
+            "0".repeat(64)
+        );
+        std::fs::write(manifests.join("net.toml"), net).unwrap();
+        std::fs::write(manifests.join("set.toml"), set).unwrap();
+        let mirror = folder.join("mirror");
+        for (name, bytes) in [("net/w", weights.to_vec()), ("set/a.tar.gz", cifar100())] {
+            std::fs::create_dir_all(mirror.join(name).parent().unwrap()).unwrap();
+            std::fs::write(mirror.join(name), bytes).unwrap();
+        }
+        Store::new(&manifests, folder.join("cache"), Some(mirror)).unwrap()
+    }
+
+    fn cifar100() -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar.gz");
+        let train = python_batch("fine_labels", &[(99, [1, 2, 3]), (0, [4, 5, 6])]);
+        let test = python_batch("fine_labels", &[(50, [7, 8, 9])]);
+        archive(&path, &[("cifar-100-python/train", train), ("cifar-100-python/test", test)]);
+        std::fs::read(&path).unwrap()
+    }
+
+    /// The first weight times the mean pixel, and the first red pixel.
+    #[expect(clippy::unnecessary_wraps, reason = "an extractor may fail")]
+    fn scaled_mean(
+        file: &str,
+        weights: &[u8],
+        pixels: &Array<u8>,
+    ) -> Result<Array<f32>, Box<dyn std::error::Error + Send + Sync>> {
+        assert_eq!((file, &pixels.shape[1..]), ("net/w", &[3, 32, 32][..]));
+        let embed = |image: &[u8]| {
+            let mean = image.iter().map(|pixel| f32::from(*pixel)).sum::<f32>() / 3072.0;
+            [f32::from(weights[0]) * mean, f32::from(image[0])]
+        };
+        let data = pixels.data.chunks(3072).flat_map(embed).collect();
+        Ok(Array { shape: vec![pixels.shape[0], 2], data })
+    }
+
+    fn halves(values: &[f32]) -> Vec<u8> {
+        let array = Array { shape: vec![values.len() / 2, 2], data: values.to_vec() };
+        npy::encode_f16("x", &array).unwrap()
+    }
+
+    const LABELS: [u8; 2] = [99, 0];
+
+    fn encoded_labels() -> Vec<u8> {
+        npy::encode_u8(&Array { shape: vec![2], data: LABELS.to_vec() })
+    }
+
+    #[test]
+    fn images_are_embedded_in_the_official_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let expected = halves(&[20.0, 1.0, 50.0, 4.0]);
+        let sha256 = verify::sha256(&expected);
+        let store = embedding(folder.path(), &sha256, &encoded_labels(), &[10]);
+        let store = store.with_extractor(scaled_mean);
+        let mut told = Vec::new();
+        let report = store.fetch("set", &mut |p| told.push((p.name.to_owned(), p.done, p.total)));
+        let report = report.unwrap().files;
+        let made = Outcome::Made { differs: None, pinned: None };
+        assert_eq!(report[0].1.as_ref().unwrap(), &made);
+        assert_eq!(report[1].1.as_ref().unwrap(), &made);
+        assert_eq!(store.read("set/train_x.npy").unwrap(), expected);
+        assert_eq!(store.read("set/train_y.npy").unwrap(), encoded_labels());
+        assert_eq!(told[0], ("set/train_x.npy".to_owned(), 8, Some(136)));
+        // A row that may not differ still has to match, and nothing is kept of it.
+        let error = report[2].1.as_ref().unwrap_err().to_string();
+        assert!(error.contains("test_x.npy") && error.contains("sha256 000"), "{error}");
+        assert!(matches!(store.read("set/test_x.npy"), Err(Error::Missing { .. })));
+    }
+
+    #[test]
+    fn what_differs_from_the_recorded_file_is_told_and_yields_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let recorded = halves(&[20.0, 1.0, 50.0, 4.5]);
+        let store = embedding(folder.path(), &verify::sha256(&recorded), &encoded_labels(), &[10])
+            .with_extractor(scaled_mean);
+        let train_x = |store: &Store| store.fetch("set", &mut |_| {}).unwrap().files.remove(0).1;
+        let differs = Some("sums in another order".to_owned());
+        let made = Outcome::Made { differs, pinned: None };
+        assert_eq!(train_x(&store).unwrap(), made);
+        let own = halves(&[20.0, 1.0, 50.0, 4.0]);
+        let located = store.locate("set/train_x.npy").unwrap();
+        assert_eq!(located.sha256, verify::sha256(&own));
+        assert_eq!(store.read("set/train_x.npy").unwrap(), own);
+        // Said again each time.
+        assert_eq!(train_x(&store).unwrap(), made);
+
+        // In the mirror nothing but the recorded file counts, and it goes before the one made here.
+        let mirrored = folder.path().join("mirror/set/train_x.npy");
+        std::fs::write(&mirrored, &own).unwrap();
+        assert!(
+            store
+                .locate("set/train_x.npy")
+                .unwrap()
+                .path
+                .starts_with(folder.path().join("cache").canonicalize().unwrap())
+        );
+        std::fs::write(&mirrored, &recorded).unwrap();
+        assert_eq!(store.read("set/train_x.npy").unwrap(), recorded);
+        assert_eq!(train_x(&store).unwrap(), Outcome::AlreadyThere);
+
+        // Changed after it was pinned, the one made here is no longer used, and made anew.
+        std::fs::remove_file(&mirrored).unwrap();
+        let cached = folder.path().join("cache/set/train_x.npy");
+        std::fs::write(&cached, halves(&[20.0, 1.0, 50.0, 5.0])).unwrap();
+        assert!(matches!(store.locate("set/train_x.npy"), Err(Error::Mismatch { .. })));
+        assert_eq!(train_x(&store).unwrap(), made);
+        assert_eq!(std::fs::read(&cached).unwrap(), own);
+    }
+
+    #[test]
+    fn nothing_is_embedded_without_the_right_archive_weights_and_network() {
+        let message = |labels: &[u8], extractor: Option<Extractor>, weights: &[u8]| {
+            let folder = tempfile::tempdir().unwrap();
+            let store = embedding(folder.path(), &"0".repeat(64), labels, &[10]);
+            std::fs::write(folder.path().join("mirror/net/w"), weights).unwrap();
+            let store = match extractor {
+                Some(extractor) => store.with_extractor(extractor),
+                None => store,
+            };
+            let error = store.fetch("set", &mut |_| {}).unwrap().files.remove(0).1.unwrap_err();
+            assert!(folder.path().join("mirror/set/a.tar.gz").exists());
+            assert!(matches!(store.read("set/train_x.npy"), Err(Error::Missing { .. })));
+            error.to_string()
+        };
+        let labels = encoded_labels();
+        let none = message(&labels, None, &[10]);
+        assert!(none.contains("set/train_x.npy") && none.contains("`just data`"), "{none}");
+        let weights = message(&labels, Some(scaled_mean), &[11]);
+        assert!(weights.contains("net/w") && weights.contains("lost"), "{weights}");
+        let other: Vec<u8> = labels.iter().rev().copied().collect();
+        let archive = message(&other, Some(scaled_mean), &[10]);
+        assert!(archive.contains("a.tar.gz") && archive.contains("labels"), "{archive}");
+        let fails: Extractor = |file, _, _| Err(format!("{file} is no network").into());
+        let refused = message(&labels, Some(fails), &[10]);
+        assert!(refused.contains("train_x.npy cannot be made: net/w is no network"), "{refused}");
+        let shape: Extractor = |_, _, _| Ok(Array { shape: vec![1, 4], data: vec![0.0; 4] });
+        let misshapen = message(&labels, Some(shape), &[10]);
+        assert!(misshapen.contains("2 rows of 2 numbers"), "{misshapen}");
+        let nan: Extractor = |_, _, _| Ok(Array { shape: vec![2, 2], data: vec![f32::NAN; 4] });
+        assert!(message(&labels, Some(nan), &[10]).contains("finite"));
     }
 
     #[test]
     fn records_are_selected_in_the_official_binary_layout() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.tar.gz");
-        let first = python_batch(&[(6, [1, 2, 3]), (9, [4, 5, 6]), (0, [7, 8, 9])]);
-        let second = python_batch(&[(2, [10, 11, 12])]);
+        let first = python_batch("labels", &[(6, [1, 2, 3]), (9, [4, 5, 6]), (0, [7, 8, 9])]);
+        let second = python_batch("labels", &[(2, [10, 11, 12])]);
         archive(
             &path,
             &[
@@ -362,16 +536,16 @@ mod tests {
                 ("cifar-10-batches-py/data_batch_1", first),
             ],
         );
-        let records = select(&path, &TRAIN_BATCHES, &[0, 2, 10_000]).unwrap();
+        let records = select(&path, Part::Train, &[0, 2, 10_000]).unwrap();
         let picked: Vec<_> = records
             .chunks(cifar::RECORD_BYTES)
             .map(|record| (record[0], record[1], record[1025], record[3072]))
             .collect();
         assert_eq!(picked, [(6, 1, 2, 3), (0, 7, 8, 9), (2, 10, 11, 12)]);
 
-        let beyond = select(&path, &TRAIN_BATCHES, &[3]).unwrap_err().to_string();
+        let beyond = select(&path, Part::Train, &[3]).unwrap_err().to_string();
         assert!(beyond.contains("data_batch_1") && beyond.contains("at least 4"), "{beyond}");
-        let absent = select(&path, &TEST_BATCHES, &[0]).unwrap_err().to_string();
+        let absent = select(&path, Part::Test, &[0]).unwrap_err().to_string();
         assert!(absent.contains("test_batch"), "{absent}");
     }
 
@@ -382,7 +556,7 @@ mod tests {
         let evil =
             b"\x80\x02}q\x00(X\x06\x00\x00\x00labelsq\x01]q\x02K\x06aX\x04\x00\x00\x00dataq\x03\
             cposix\nsystem\nq\x04X\x0c\x00\x00\x00touch /tmp/xq\x05\x85q\x06Rq\x07u.";
-        let error = cifar::decode_python_batch("data_batch_1", evil).unwrap_err();
+        let error = cifar::decode_python_batch("data_batch_1", evil, Set::Cifar10).unwrap_err();
         assert!(matches!(error, Error::Callable { .. }), "{error}");
         let message = error.to_string();
         assert!(message.contains("data_batch_1") && message.contains("posix system"), "{message}");
