@@ -1,9 +1,10 @@
-//! The `ConvMixer` through which Paper B looks at images.
+//! The `ConvMixer` through which Paper B looks at images: the authors' weights, frozen.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
 use kernels::{Matrix, product_transposed};
-use manifest::decode::{Numbers, pytorch};
+use manifest::decode::{Array, Numbers, pytorch};
 use rayon::prelude::*;
 
 use crate::ContinualError;
@@ -28,7 +29,39 @@ const COLORS: usize = 3;
 /// # Source
 ///
 /// Trockman and Kolter 2022, "Patches Are All You Need?", with the sizes of Paper B: width 256, 8 blocks, patches of
-/// 2×2, kernels of 5×5.
+/// 2×2, kernels of 5×5. The sizes are those of the tensors.
+///
+/// # Examples
+///
+/// Images of one pixel, one number and one block. The weights of both convolutions are 0, and G(0) = 0: their
+/// normalizations say 3 and 4. The block's product gives 2·(3 + 4), of which G is 14, and its normalization adds 5.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use continual::ConvMixer;
+/// use manifest::decode::{Array, Numbers};
+///
+/// let mut tensors = BTreeMap::new();
+/// let mut put = |name: &str, shape: &[usize], value: f32| {
+///     let data = vec![value; shape.iter().product()];
+///     tensors.insert(name.to_owned(), Numbers::F32(Array { shape: shape.to_vec(), data }));
+/// };
+/// for (convolution, inputs, weight, norm, shift) in [
+///     ("features.0", 3, 0.0, "features.2", 3.0),
+///     ("features.3.0.fn.0", 1, 0.0, "features.3.0.fn.2", 4.0),
+///     ("features.3.1", 1, 2.0, "features.3.3", 5.0),
+/// ] {
+///     put(&format!("{convolution}.weight"), &[1, inputs, 1, 1], weight);
+///     put(&format!("{convolution}.bias"), &[1], 0.0);
+///     for (what, value) in [("weight", 1.0), ("bias", shift), ("running_mean", 0.0), ("running_var", 1.0)] {
+///         put(&format!("{norm}.{what}"), &[1], value);
+///     }
+/// }
+/// let mixer = ConvMixer::from_tensors("by hand", tensors, 1)?;
+/// let embedding = mixer.embed(&[10, 20, 30])?.row(0)[0];
+/// assert!((embedding - 19.0).abs() < 1e-3, "{embedding}"); // but for what normalization adds to a variance
+/// # Ok::<(), continual::ContinualError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ConvMixer {
     side: usize,
@@ -141,7 +174,7 @@ impl Tensors<'_> {
             let got =
                 format!("{} kernels of side {side} over {inputs} numbers", depthwise.bias.len());
             return Err(self.wrong(
-                &name,
+                &format!("{name}.weight"),
                 &format!("{width} kernels of odd side over one number"),
                 &got,
             ));
@@ -150,13 +183,22 @@ impl Tensors<'_> {
         let (inputs, one, mix) = self.pointwise(&name, &format!("features.{at}.3"))?;
         if inputs != width || one != 1 || mix.bias.len() != width {
             return Err(self.wrong(
-                &name,
+                &format!("{name}.weight"),
                 &format!("{width} by {width} numbers"),
                 &format!("{} by {inputs}", mix.bias.len()),
             ));
         }
         let Pointwise { weight, bias, norm } = depthwise;
         Ok(Block { kernel: weight.transposed(), side, bias, norm, mix })
+    }
+
+    /// A tensor that no layer took would be a part of another network; PyTorch's counts of batches are none.
+    fn nothing_is_left(&self) -> Result<(), ContinualError> {
+        let mut left = self.all.keys().filter(|name| name.starts_with("features."));
+        match left.find(|name| !name.ends_with(".num_batches_tracked")) {
+            None => Ok(()),
+            Some(name) => Err(self.wrong(name, "blocks without gaps", "a tensor of no block")),
+        }
     }
 
     fn wrong(&self, name: &str, expected: &str, got: &str) -> ContinualError {
@@ -169,20 +211,38 @@ impl Tensors<'_> {
 }
 
 impl ConvMixer {
-    /// The features of a network as PyTorch stores it (`features.0` the patches, `features.2` their normalization,
-    /// `features.3` and on the blocks), for square images of this side. A classifier is passed over.
+    /// The features of a network in the file that PyTorch stores: see [`ConvMixer::from_tensors`].
     ///
     /// # Errors
     ///
-    /// [`ContinualError::Data`] for bytes that are no such file, [`ContinualError::Weights`] for tensors that are
-    /// missing or do not fit, with the file's and the tensor's name.
+    /// Those of [`ConvMixer::from_tensors`]; [`ContinualError::Data`] for bytes that are no such file.
     pub fn decode(file: &str, bytes: &[u8], side: usize) -> Result<Self, ContinualError> {
-        let mut tensors = Tensors { file, all: pytorch::decode_state_dict(file, bytes)? };
+        Self::from_tensors(file, pytorch::decode_state_dict(file, bytes)?, side)
+    }
+
+    /// The features of a network by PyTorch's names (`features.0` the patches, `features.2` their normalization,
+    /// `features.3` and on the blocks), for square images of this side. A classifier is passed over.
+    ///
+    /// # Shapes
+    ///
+    /// Patches `[number, color, row, column]`; of a block the depthwise kernels `[number, 1, row, column]` and the
+    /// product `[number, number, 1, 1]`; all else `[number]`.
+    ///
+    /// # Errors
+    ///
+    /// [`ContinualError::Weights`] for tensors that are missing, do not fit or belong to no block, with the file's and
+    /// the tensor's name; [`ContinualError::Data`] for a number that is not finite.
+    pub fn from_tensors(
+        file: &str,
+        tensors: BTreeMap<String, Numbers>,
+        side: usize,
+    ) -> Result<Self, ContinualError> {
+        let mut tensors = Tensors { file, all: tensors };
         let (colors, patch, embed) = tensors.pointwise("features.0", "features.2")?;
         if colors != COLORS || side == 0 || !side.is_multiple_of(patch) {
             let got = format!("{patch}×{patch} of {colors} colors, for images of side {side}");
             return Err(tensors.wrong(
-                "features.0",
+                "features.0.weight",
                 "patches of three colors that fill an image",
                 &got,
             ));
@@ -194,7 +254,28 @@ impl ConvMixer {
         if blocks.is_empty() {
             return Err(tensors.wrong("features.3.0.fn.0.weight", "a first block", "none"));
         }
+        tensors.nothing_is_left()?;
         Ok(Self { side, patch, embed, blocks })
+    }
+
+    /// The embeddings of images by the network in a file of weights, as [`manifest::Store::with_extractor`] takes it.
+    ///
+    /// # Shapes
+    ///
+    /// `images` `[image, color, row, column]`; the result `[image, number]`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ConvMixer::decode`] and [`ConvMixer::embed`].
+    pub fn extract(
+        file: &str,
+        weights: &[u8],
+        images: &Array<u8>,
+    ) -> Result<Array<f32>, Box<dyn Error + Send + Sync>> {
+        let side = images.shape.last().copied().unwrap_or(0);
+        let embeddings = Self::decode(file, weights, side)?.embed(&images.data)?;
+        let shape = vec![embeddings.n_rows(), embeddings.n_columns()];
+        Ok(Array { shape, data: embeddings.values().to_vec() })
     }
 
     /// Numbers of an embedding.
@@ -317,86 +398,172 @@ mod tests {
     use super::*;
 
     /// A mixer of width 2 with one block on images of 4×4: patches of 2×2, kernels of 3×3.
-    fn tiny() -> ConvMixer {
-        let values = |n: usize, seed: usize| -> Vec<f32> {
-            (0..n).map(|at| ((at * 7 + seed * 5) % 11) as f32 / 10.0 - 0.5).collect()
+    fn tiny() -> BTreeMap<String, Numbers> {
+        let shapes: [(&str, &[usize]); 6] = [
+            ("features.0.weight", &[2, 3, 2, 2]),
+            ("features.0.bias", &[2]),
+            ("features.3.0.fn.0.weight", &[2, 1, 3, 3]),
+            ("features.3.0.fn.0.bias", &[2]),
+            ("features.3.1.weight", &[2, 2, 1, 1]),
+            ("features.3.1.bias", &[2]),
+        ];
+        let mut tensors = BTreeMap::new();
+        let mut put = |name: String, shape: &[usize], offset: f32| {
+            let seed = tensors.len();
+            let value = |at: usize| ((at * 7 + seed * 5) % 11) as f32 / 10.0 + offset;
+            let data = (0..shape.iter().product()).map(value).collect();
+            tensors.insert(name, Numbers::F32(Array { shape: shape.to_vec(), data }));
         };
-        let norm = |seed| Norm { scale: vec![1.5, 0.5], shift: values(2, seed) };
-        let pointwise = |inputs: usize, seed| Pointwise {
-            weight: Matrix::from_rows(2, inputs, values(2 * inputs, seed)).unwrap(),
-            bias: values(2, seed + 1),
-            norm: norm(seed + 2),
-        };
-        let block = Block {
-            kernel: Matrix::from_rows(9, 2, values(18, 3)).unwrap(),
-            side: 3,
-            bias: values(2, 4),
-            norm: norm(5),
-            mix: pointwise(2, 6),
-        };
-        ConvMixer { side: 4, patch: 2, embed: pointwise(12, 1), blocks: vec![block] }
+        for (name, shape) in shapes {
+            put(name.to_owned(), shape, -0.5);
+        }
+        for norm in ["features.2", "features.3.0.fn.2", "features.3.3"] {
+            for what in ["weight", "bias", "running_mean"] {
+                put(format!("{norm}.{what}"), &[2], -0.5);
+            }
+            put(format!("{norm}.running_var"), &[2], 0.3);
+        }
+        let count = Numbers::I64(Array { shape: vec![], data: vec![7] });
+        tensors.insert("features.2.num_batches_tracked".to_owned(), count);
+        tensors
     }
 
-    /// The same by sums over everything, as a convolution is defined.
-    fn naive(mixer: &ConvMixer, image: &[u8]) -> Vec<f64> {
-        let activate = |x: f64, bias: f32, norm: &Norm, at: usize| {
-            let x = x + f64::from(bias);
+    fn images() -> Vec<u8> {
+        (0..96_usize).map(|at| u8::try_from(at * 83 % 256).unwrap()).collect()
+    }
+
+    /// A tensor's value at a flat place.
+    fn value(tensors: &BTreeMap<String, Numbers>, name: &str, at: usize) -> f64 {
+        let Numbers::F32(array) = &tensors[name] else { panic!("{name}") };
+        f64::from(array.data[at])
+    }
+
+    /// The same in double precision, by sums over everything, as convolution and normalization are defined.
+    fn naive(tensors: &BTreeMap<String, Numbers>, image: &[u8]) -> [f64; 2] {
+        let value = |name: &str, at: usize| value(tensors, name, at);
+        let activate = |sum: f64, convolution: &str, norm: &str, out: usize| {
+            let x = sum + value(&format!("{convolution}.bias"), out);
             let gelu = 0.5 * x * (1.0 + libm::erf(x / 2.0_f64.sqrt()));
-            gelu * f64::from(norm.scale[at]) + f64::from(norm.shift[at])
+            let of = |what: &str| value(&format!("{norm}.{what}"), out);
+            let centered = gelu - of("running_mean");
+            centered / (of("running_var") + 1e-5).sqrt() * of("weight") + of("bias")
         };
         let pixel = |color: usize, row: usize, column: usize| {
+            let (mean, deviation) = ([0.4914, 0.4822, 0.4465], [0.2471, 0.2435, 0.2616]);
             let value = f64::from(image[(color * 4 + row) * 4 + column]) / 255.0;
-            (value - f64::from(MEAN[color])) / f64::from(DEVIATION[color])
+            (value - mean[color]) / deviation[color]
         };
+        let places = || (0..8).map(|at| (at / 4, at / 2 % 2, at % 2));
         let mut y = [[[0.0_f64; 2]; 2]; 2];
-        for (row, column, out) in (0..8).map(|at| (at / 4, at / 2 % 2, at % 2)) {
+        for (row, column, out) in places() {
             let mut sum = 0.0;
             for (color, down, right) in (0..12).map(|at| (at / 4, at / 2 % 2, at % 2)) {
-                let weight = f64::from(mixer.embed.weight.row(out)[color * 4 + down * 2 + right]);
+                let weight = value("features.0.weight", ((out * 3 + color) * 2 + down) * 2 + right);
                 sum += weight * pixel(color, 2 * row + down, 2 * column + right);
             }
-            y[row][column][out] = activate(sum, mixer.embed.bias[out], &mixer.embed.norm, out);
+            y[row][column][out] = activate(sum, "features.0", "features.2", out);
         }
-        let block = &mixer.blocks[0];
         let mut mixed = y;
-        for (row, column, out) in (0..8).map(|at| (at / 4, at / 2 % 2, at % 2)) {
+        for (row, column, out) in places() {
             let mut sum = 0.0;
             for (from_row, from_column) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                let at = (from_row + 1 - row) * 3 + from_column + 1 - column;
-                sum += f64::from(block.kernel.row(at)[out]) * y[from_row][from_column][out];
+                let at = (out * 3 + from_row + 1 - row) * 3 + from_column + 1 - column;
+                sum += value("features.3.0.fn.0.weight", at) * y[from_row][from_column][out];
             }
-            mixed[row][column][out] += activate(sum, block.bias[out], &block.norm, out);
+            mixed[row][column][out] += activate(sum, "features.3.0.fn.0", "features.3.0.fn.2", out);
         }
-        let mut mean = vec![0.0; 2];
-        for place in mixed.iter().flatten() {
-            for (out, mean) in mean.iter_mut().enumerate() {
-                let weights = block.mix.weight.row(out);
-                let sum = f64::from(weights[0]) * place[0] + f64::from(weights[1]) * place[1];
-                *mean += activate(sum, block.mix.bias[out], &block.mix.norm, out) / 4.0;
-            }
+        let mut mean = [0.0; 2];
+        for (row, column, out) in places() {
+            let weight = |from: usize| value("features.3.1.weight", out * 2 + from);
+            let sum = weight(0) * mixed[row][column][0] + weight(1) * mixed[row][column][1];
+            mean[out] += activate(sum, "features.3.1", "features.3.3", out) / 4.0;
         }
         mean
     }
 
     #[test]
     fn a_mixer_is_what_its_sums_say() {
-        let mixer = tiny();
-        let images: Vec<u8> =
-            (0..96_usize).map(|at| u8::try_from(at * 83 % 256).unwrap()).collect();
-        let embeddings = mixer.embed(&images).unwrap();
-        for (image, embedding) in images.chunks(48).zip(embeddings.rows()) {
-            for (expected, got) in naive(&mixer, image).iter().zip(embedding) {
+        let mixer = ConvMixer::from_tensors("tiny", tiny(), 4).unwrap();
+        assert_eq!(mixer.width(), 2);
+        let embeddings = mixer.embed(&images()).unwrap();
+        for (image, embedding) in images().chunks(48).zip(embeddings.rows()) {
+            for (expected, got) in naive(&tiny(), image).iter().zip(embedding) {
                 assert!((expected - f64::from(*got)).abs() < 1e-5, "{expected} {got}");
             }
         }
-        assert!(mixer.embed(&images[1..]).unwrap_err().to_string().contains("whole images"));
+        let error = mixer.embed(&images()[1..]).unwrap_err().to_string();
+        assert!(error.contains("whole images"), "{error}");
     }
 
     #[test]
-    fn gelu_has_its_known_values() {
+    fn embeddings_do_not_depend_on_the_number_of_threads() {
+        let mixer = ConvMixer::from_tensors("tiny", tiny(), 4).unwrap();
+        let many: Vec<u8> = images().into_iter().cycle().take(48 * 33).collect();
+        let with = |n: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+            pool.install(|| mixer.embed(&many).unwrap())
+        };
+        assert_eq!(with(1).values(), with(3).values());
+    }
+
+    #[test]
+    fn gelu_is_exact_to_single_precision() {
         assert_eq!(gelu(0.0), 0.0);
         assert!((gelu(1.0) - 0.841_344_7).abs() < 1e-6);
-        assert!((gelu(-1.0) + 0.158_655_3).abs() < 1e-6);
+        for at in -8000..8000_i16 {
+            let x = f32::from(at) / 1000.0;
+            let double = f64::from(x);
+            let exact = 0.5 * double * libm::erfc(-double / 2.0_f64.sqrt());
+            // Two roundings of a number near 1, times x.
+            let bound = f64::from(f32::EPSILON) * double.abs();
+            assert!((f64::from(gelu(x)) - exact).abs() <= bound, "{x}: {} {exact}", gelu(x));
+        }
+    }
+
+    /// What is said of the tiny mixer with one tensor changed.
+    fn complaint(name: &str, tensor: Option<(&[usize], f32)>) -> String {
+        let mut tensors = tiny();
+        match tensor {
+            None => drop(tensors.remove(name)),
+            Some((shape, value)) => {
+                let data = vec![value; shape.iter().product()];
+                let array = Array { shape: shape.to_vec(), data };
+                tensors.insert(name.to_owned(), Numbers::F32(array));
+            }
+        }
+        let error = ConvMixer::from_tensors("tiny.pt", tensors, 4).unwrap_err().to_string();
+        assert!(error.contains("tiny.pt") && error.contains(name), "{name}: {error}");
+        error
+    }
+
+    #[test]
+    fn tensors_that_do_not_fit_are_named() {
+        for name in ["features.0.weight", "features.2.bias", "features.3.0.fn.0.weight"] {
+            complaint(name, None);
+        }
+        complaint("features.0.weight", Some((&[2, 3, 2], 0.0)));
+        complaint("features.0.weight", Some((&[2, 3, 2, 1], 0.0)));
+        complaint("features.0.bias", Some((&[3], 0.0)));
+        complaint("features.3.0.fn.2.running_mean", Some((&[1], 0.0)));
+        let negative = complaint("features.2.running_var", Some((&[2], -1.0)));
+        assert!(negative.contains("negative"), "{negative}");
+        // A block that begins after a gap, and one without its beginning.
+        complaint("features.5.0.fn.0.weight", Some((&[2, 1, 3, 3], 0.0)));
+        complaint("features.4.1.bias", Some((&[2], 0.0)));
+        let even = complaint("features.3.0.fn.0.weight", Some((&[2, 1, 2, 2], 0.0)));
+        assert!(even.contains("odd side"), "{even}");
+        let wide = complaint("features.3.1.weight", Some((&[2, 3, 1, 1], 0.0)));
+        assert!(wide.contains("2 by 3"), "{wide}");
+        let error = ConvMixer::from_tensors("tiny.pt", tiny(), 5).unwrap_err().to_string();
+        assert!(error.contains("images of side 5"), "{error}");
+    }
+
+    #[test]
+    fn weights_that_are_no_numbers_are_refused() {
+        for value in [f32::NAN, f32::INFINITY] {
+            let error = complaint("features.3.1.weight", Some((&[2, 2, 1, 1], value)));
+            assert!(error.contains("finite"), "{error}");
+        }
     }
 
     #[test]

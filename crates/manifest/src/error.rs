@@ -149,6 +149,14 @@ pub enum Error {
         /// The module and name in the pickle.
         callable: String,
     },
+    /// The network that a recipe embeds images with refused them or its weights.
+    #[error("{name} cannot be made: {source}")]
+    Extract {
+        /// `data-set/path` of the file to be made.
+        name: String,
+        /// The network's reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A value is NaN or infinite where only finite ones are allowed.
     #[error("{file}: expected finite values, got {value} at index {index}")]
     NotFinite {

@@ -54,8 +54,10 @@ pub enum Outcome {
         /// SHA-256 of the content.
         sha256: String,
     },
-    /// It was made by the manifest's recipe and matches its row.
+    /// It was made by the manifest's recipe, now or before, and matches its row unless `differs` says why not.
     Made {
+        /// Why it is not the recorded file, if it is not; its own hash now stands for it: a warning.
+        differs: Option<String>,
         /// Name and SHA-256 of the file it was made from, if that was downloaded now and no hash was
         /// known: a warning, as for [`Outcome::Pinned`].
         pinned: Option<(String, String)>,
@@ -107,19 +109,17 @@ impl Store {
         row: &FileRow,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Outcome, Error> {
-        if self.locate_row(manifest, row).is_ok() {
-            return Ok(Outcome::AlreadyThere);
+        if let Ok(located) = self.locate_row(manifest, row) {
+            return Ok(match row.differs(&located.sha256) {
+                None => Outcome::AlreadyThere,
+                Some(why) => Outcome::Made { differs: Some(why.to_owned()), pinned: None },
+            });
         }
         let name = store::full_name(manifest, row);
-        if let Some(reason) = store::not_fetchable(manifest, row) {
-            return Err(Error::NotFetchable { name, reason: reason.to_owned() });
-        }
         match &row.origin {
             Origin::Url(url) => self.download(manifest, row, url, &name, progress),
-            Origin::Recipe | Origin::NoUrl(_) => {
-                let pinned = recipe::make(self, manifest, row, progress)?;
-                Ok(Outcome::Made { pinned })
-            }
+            Origin::Recipe => recipe::make(self, manifest, row, progress),
+            Origin::NoUrl(reason) => Err(Error::NotFetchable { name, reason: reason.clone() }),
         }
     }
 
@@ -171,7 +171,7 @@ impl Store {
         }
         let content = verify::hash_content(&part, row).and_then(|content| {
             let remedy = "it was removed: run the same command again, or report the row";
-            verify::check(&part, row, None, &content, remedy).map(|()| content)
+            verify::check(&part, row, row.sha256.as_deref(), &content, remedy).map(|()| content)
         });
         let content = match content {
             Ok(content) => content,
@@ -244,8 +244,10 @@ impl Transfer<'_> {
             }
             416 if have > 0 => {
                 // Nothing lies beyond what is here: either it is the whole file, or not it at all.
-                let whole = verify::hash_content(self.part, self.row)
-                    .and_then(|content| verify::check(self.part, self.row, None, &content, ""));
+                let whole = verify::hash_content(self.part, self.row).and_then(|content| {
+                    let expected = self.row.sha256.as_deref();
+                    verify::check(self.part, self.row, expected, &content, "")
+                });
                 if whole.is_ok() {
                     return Ok(());
                 }

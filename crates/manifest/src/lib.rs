@@ -19,6 +19,7 @@
 //! # Ok::<(), manifest::Error>(())
 //! ```
 
+mod archive;
 pub mod decode;
 mod error;
 mod fetch;
@@ -34,5 +35,5 @@ pub use fetch::{FetchReport, Outcome, Progress, Timeouts};
 pub use manifest::{
     FileRow, Kind, Manifest, Origin, Packing, Paper, Program, Recipe, Redistribution, Size,
 };
-pub use store::{Located, State, Status, Store};
+pub use store::{Extractor, Located, State, Status, Store};
 pub use verify::sha256;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::Error;
+use crate::decode::cifar;
 use crate::row::RawManifest;
 
 /// A paper that a data set serves.
@@ -103,6 +104,16 @@ pub struct FileRow {
     pub sha256: Option<String>,
     /// Where the bytes can be had from.
     pub origin: Origin,
+    /// Why the recipe may make other bytes than those recorded, where it may: such a file is pinned like a
+    /// first download, with a warning, and only counts where the recorded one is not at hand.
+    pub made_differs: Option<String>,
+}
+
+impl FileRow {
+    /// Why a content with this hash stands for the row though another is recorded; none if it is the one.
+    pub(crate) fn differs(&self, sha256: &str) -> Option<&str> {
+        self.made_differs.as_deref().filter(|_| self.sha256.as_deref() != Some(sha256))
+    }
 }
 
 /// How derived files are made.
@@ -126,8 +137,17 @@ pub enum Program {
         /// Indices into the 10,000 official test records, ascending.
         test: Vec<u32>,
     },
-    /// Nothing, for the reason given.
-    NotMadeHere(String),
+    /// Embeds the images of an official CIFAR archive, python version, with the network that the store was
+    /// given ([`crate::Store::with_extractor`]): `train_x.npy` and `test_x.npy`, `[image, number]` in half
+    /// precision, and the labels, `train_y.npy` and `test_y.npy`, in the official order.
+    Embedding {
+        /// The official archive.
+        archive: FileRow,
+        /// What it holds.
+        images: cifar::Set,
+        /// The network's weights, `data-set/path`.
+        weights: String,
+    },
 }
 
 /// A validated manifest of one data set.

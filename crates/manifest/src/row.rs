@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::Error;
+use crate::decode::cifar;
 use crate::manifest::{
     FileRow, Kind, Manifest, Origin, Packing, Paper, Program, Recipe, Redistribution, Size,
 };
@@ -43,14 +44,15 @@ struct RawFile {
     url: Option<String>,
     url_unknown: Option<String>,
     how: Option<String>,
+    made_differs: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRecipe {
     text: String,
-    not_made_here: Option<String>,
     cifar10_subset: Option<RawCifar10Subset>,
+    embedding: Option<RawEmbedding>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +61,14 @@ struct RawCifar10Subset {
     archive: RawFile,
     train: String,
     test: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEmbedding {
+    archive: RawFile,
+    images: cifar::Set,
+    weights: String,
 }
 
 /// Names the manifest and the field for every complaint.
@@ -250,6 +260,12 @@ impl RawFile {
                 ));
             }
         };
+        if let Some(reason) = &self.made_differs {
+            check.text("made_differs", reason)?;
+            if origin != Origin::Recipe {
+                return Err(check.fail("made_differs", "a file that a recipe makes", "another"));
+            }
+        }
         Ok(FileRow {
             path: self.path,
             kind,
@@ -257,6 +273,7 @@ impl RawFile {
             size,
             sha256: self.sha256,
             origin,
+            made_differs: self.made_differs,
         })
     }
 }
@@ -265,23 +282,23 @@ impl RawRecipe {
     fn validate(self, file: &str) -> Result<Recipe, Error> {
         let check = Check { file, row: "recipe: ".to_owned() };
         check.text("text", &self.text)?;
-        let program = match (self.not_made_here, self.cifar10_subset) {
-            (Some(reason), None) => {
-                check.text("not_made_here", &reason)?;
-                Program::NotMadeHere(reason)
-            }
-            (None, Some(subset)) => Program::Cifar10Subset {
+        let program = match (self.cifar10_subset, self.embedding) {
+            (Some(subset), None) => Program::Cifar10Subset {
                 archive: subset.archive.validate(file, Kind::Official, false)?,
                 train: indices(&check, "train", &subset.train, 50_000)?,
                 test: indices(&check, "test", &subset.test, 10_000)?,
             },
-            _ => {
-                return Err(check.fail(
-                    "not_made_here",
-                    "either `not_made_here` or one program",
-                    "both or none",
-                ));
+            (None, Some(embedding)) => {
+                if embedding.weights.split_once('/').is_none_or(|(set, _)| set.is_empty()) {
+                    return Err(check.fail("weights", "`data-set/path`", embedding.weights));
+                }
+                Program::Embedding {
+                    archive: embedding.archive.validate(file, Kind::Official, false)?,
+                    images: embedding.images,
+                    weights: embedding.weights,
+                }
             }
+            _ => return Err(check.fail("program", "one program", "several or none")),
         };
         Ok(Recipe { text: self.text, program })
     }

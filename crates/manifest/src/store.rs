@@ -5,9 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::decode::gzip;
+use crate::decode::{Array, gzip};
 use crate::fetch::Timeouts;
-use crate::manifest::{FileRow, Kind, Manifest, Origin, Packing, Program};
+use crate::manifest::{FileRow, Kind, Manifest, Origin, Packing};
 use crate::pin;
 use crate::verify::{self, HashCache};
 
@@ -48,6 +48,11 @@ pub struct Status {
     pub state: State,
 }
 
+/// Embeds images with a network, for recipes: of the name and the content of its file of weights and of pixels from 0
+/// to 255, `[image, color, row, column]`, it makes embeddings, `[image, number]`.
+pub type Extractor =
+    fn(&str, &[u8], &Array<u8>) -> Result<Array<f32>, Box<dyn std::error::Error + Send + Sync>>;
+
 /// All manifests and the folders that hold their files.
 ///
 /// A name is `data-set/path`, for example `attention-sdm/KeyQuery_Norm_Learnt_Betas.txt`. Nothing
@@ -57,6 +62,7 @@ pub struct Store {
     pub(crate) manifests: BTreeMap<String, Manifest>,
     pub(crate) cache: PathBuf,
     pub(crate) timeouts: Timeouts,
+    pub(crate) extractor: Option<Extractor>,
     mirror: Option<PathBuf>,
     hashes: HashCache,
 }
@@ -74,6 +80,7 @@ impl Store {
             cache,
             mirror,
             timeouts: Timeouts::default(),
+            extractor: None,
         })
     }
 
@@ -98,12 +105,21 @@ impl Store {
         self
     }
 
+    /// The same store with a network for the recipes that embed images. It is handed in since networks stand on
+    /// a higher floor.
+    #[must_use]
+    pub fn with_extractor(mut self, extractor: Extractor) -> Self {
+        self.extractor = Some(extractor);
+        self
+    }
+
     /// The manifests, by name.
     pub fn manifests(&self) -> &BTreeMap<String, Manifest> {
         &self.manifests
     }
 
-    /// Finds a file in the cache, then in the mirror, and verifies it.
+    /// Finds a file in the cache, then in the mirror, and verifies it. A file that was made here and differs from the
+    /// recorded one ([`FileRow::made_differs`]) only counts where the recorded one is in neither.
     ///
     /// # Errors
     ///
@@ -136,8 +152,7 @@ impl Store {
             }
         };
         // The remembered hash vouches for size and time only; these are the bytes in use.
-        let found =
-            verify::Content { bytes: content.len() as u64, sha256: verify::sha256(&content) };
+        let found = verify::Content::of(&content);
         verify::check(&located.path, row, Some(&located.sha256), &found, &remedy(manifest, row))?;
         Ok(content)
     }
@@ -163,7 +178,7 @@ impl Store {
         self.cache.canonicalize().is_ok_and(|cache| path.starts_with(cache))
     }
 
-    fn row(&self, name: &str) -> Result<(&Manifest, &FileRow), Error> {
+    pub(crate) fn row(&self, name: &str) -> Result<(&Manifest, &FileRow), Error> {
         let (set, path) = name.split_once('/').unwrap_or((name, ""));
         let manifest = self.manifest(set)?;
         let row = manifest.file(path).ok_or_else(|| Error::Unknown {
@@ -182,14 +197,18 @@ impl Store {
 
     pub(crate) fn locate_row(&self, manifest: &Manifest, row: &FileRow) -> Result<Located, Error> {
         let relative = Path::new(&manifest.name).join(&row.path);
-        let mut failure = None;
+        let (mut failure, mut made) = (None, None);
         let roots = std::iter::once(&self.cache).chain(&self.mirror);
         for root in roots.clone() {
             match self.verified(root, &relative, manifest, row) {
+                Ok(Some(located)) if row.differs(&located.sha256).is_some() => made = Some(located),
                 Ok(Some(located)) => return Ok(located),
                 Ok(None) => {}
                 Err(error) => failure = failure.or(Some(error)),
             }
+        }
+        if let Some(located) = made {
+            return Ok(located);
         }
         Err(failure.unwrap_or_else(|| Error::Missing {
             name: full_name(manifest, row),
@@ -211,11 +230,16 @@ impl Store {
             return Ok(None);
         }
         let content = self.hashes.content(&path, row)?;
-        let pinned = match row.sha256 {
-            Some(_) => None,
-            None => pin::get(&self.cache, &full_name(manifest, row))?,
+        // Only the cache holds what was made here.
+        let may_be_made = row.made_differs.is_some() && root == self.cache;
+        let pinned = if row.sha256.is_none() || may_be_made {
+            pin::get(&self.cache, &full_name(manifest, row))?
+        } else {
+            None
         };
-        verify::check(&path, row, pinned.as_deref(), &content, &remedy(manifest, row))?;
+        let made = pinned.as_ref().filter(|pinned| **pinned == content.sha256);
+        let expected = made.or(row.sha256.as_ref()).or(pinned.as_ref()).map(String::as_str);
+        verify::check(&path, row, expected, &content, &remedy(manifest, row))?;
         Ok(Some(Located { path, sha256: content.sha256, bytes: content.bytes }))
     }
 }
@@ -284,20 +308,10 @@ fn command(manifest: &Manifest) -> String {
     format!("just data {}", manifest.name)
 }
 
-/// Why a row cannot be fetched, where it cannot.
-pub(crate) fn not_fetchable<'a>(manifest: &'a Manifest, row: &'a FileRow) -> Option<&'a str> {
-    match (&row.origin, manifest.recipe.as_ref().map(|r| &r.program)) {
-        (Origin::NoUrl(reason), _) | (Origin::Recipe, Some(Program::NotMadeHere(reason))) => {
-            Some(reason)
-        }
-        _ => None,
-    }
-}
-
 fn remedy(manifest: &Manifest, row: &FileRow) -> String {
-    match not_fetchable(manifest, row) {
-        None => format!("get it with `{}`", command(manifest)),
-        Some(reason) => format!(
+    match &row.origin {
+        Origin::Url(_) | Origin::Recipe => format!("get it with `{}`", command(manifest)),
+        Origin::NoUrl(reason) => format!(
             "`{}` cannot get it ({reason}); point ENGRAM_DATA_MIRROR at a folder that holds it",
             command(manifest)
         ),

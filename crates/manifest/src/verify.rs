@@ -21,6 +21,12 @@ pub(crate) struct Content {
     pub(crate) sha256: String,
 }
 
+impl Content {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len() as u64, sha256: sha256(bytes) }
+    }
+}
+
 /// The SHA-256 of some bytes, in lower-case hexadecimal.
 ///
 /// ```
@@ -76,11 +82,11 @@ fn hash_stream(path: &Path, reader: impl Read, limit: u64) -> Result<Content, Er
     Ok(Content { bytes, sha256: hex(&hasher.finalize()) })
 }
 
-/// Compares a content with its row, or with the pinned hash where the row has none.
+/// Compares a content with the size of its row, and with the hash it should have, where one is known.
 pub(crate) fn check(
     path: &Path,
     row: &FileRow,
-    pinned: Option<&str>,
+    expected: Option<&str>,
     content: &Content,
     remedy: &str,
 ) -> Result<(), Error> {
@@ -102,7 +108,7 @@ pub(crate) fn check(
         }
         Size::Exact(_) | Size::AtMost(_) => {}
     }
-    match row.sha256.as_deref().or(pinned) {
+    match expected {
         Some(expected) if expected != content.sha256 => {
             Err(mismatch(format!("sha256 {expected}"), format!("sha256 {}", content.sha256)))
         }

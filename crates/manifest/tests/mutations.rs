@@ -189,7 +189,9 @@ fn cifar_python_batches_survive_damage() {
     seed.extend([7; 3072]);
     seed.extend(b"tbu.");
     damage(&seed, |bytes| {
-        let Ok(images) = cifar::decode_python_batch("f", bytes) else { return Ok(false) };
+        let Ok(images) = cifar::decode_python_batch("f", bytes, cifar::Set::Cifar10) else {
+            return Ok(false);
+        };
         prop_assert_eq!(images.pixels.data.len(), 3072 * images.labels.data.len());
         prop_assert!(images.pixels.data.len() <= bytes.len());
         prop_assert!(images.labels.data.iter().all(|&label| label < 10));

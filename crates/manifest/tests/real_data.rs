@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use manifest::decode::{cifar, idx, learned_betas, npy, pytorch};
-use manifest::{Kind, Origin, State, Store, sha256};
+use manifest::{Kind, Origin, Program, State, Store, sha256};
 use tempfile::TempDir;
 
 fn workspace() -> PathBuf {
@@ -82,6 +82,14 @@ fn all_fourteen_manifests_load_and_say_what_they_must() {
             "wikitext-2",
         ]
     );
+    for manifest in store.manifests().values() {
+        if let Some(Program::Embedding { weights, .. }) =
+            manifest.recipe.as_ref().map(|r| &r.program)
+        {
+            let (set, path) = weights.split_once('/').unwrap();
+            assert!(store.manifests()[set].file(path).is_some(), "{weights}");
+        }
+    }
     let rows: Vec<_> = store.manifests().values().flat_map(|m| &m.files).collect();
     assert!(rows.iter().all(|row| row.sha256.is_some()));
     assert!(rows.iter().all(|row| match row.kind {
@@ -137,12 +145,17 @@ fn the_embeddings_decode_to_finite_numbers() {
         for (split, n) in [("train", 50_000), ("test", 10_000)] {
             let name = format!("{set}/{split}_x.npy");
             let numbers = npy::decode(&name, &store.read(&name).unwrap()).unwrap();
-            assert_eq!(numbers.into_finite_f32(&name).unwrap().shape, [n, 256]);
+            let numbers = numbers.into_finite_f32(&name).unwrap();
+            assert_eq!(numbers.shape, [n, 256]);
+            // Python wrote it; what is made here has the same bytes.
+            let again = npy::encode_f16(&name, &numbers).unwrap();
+            assert!(again == store.read(&name).unwrap(), "{name}");
             let name = format!("{set}/{split}_y.npy");
             let labels =
                 npy::decode(&name, &store.read(&name).unwrap()).unwrap().into_u8(&name).unwrap();
             assert_eq!(labels.shape, [n]);
             assert_eq!(labels.data.iter().max(), Some(&(classes - 1)));
+            assert!(npy::encode_u8(&labels) == store.read(&name).unwrap(), "{name}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use continual::ConvMixer;
 use indicatif::{ProgressBar, ProgressStyle};
 use manifest::{Outcome, Store};
 use record::Tier;
@@ -18,12 +19,13 @@ pub fn missing(name: &str) -> String {
     )
 }
 
-/// Fetches and verifies one data set or all, and prints where every file stands; true if every file
-/// asked for is usable.
+/// Fetches and verifies one data set or all, with the network that recipes of embeddings ask for, and
+/// prints where every file stands; true if every file asked for is usable.
 ///
 /// # Errors
 /// An unknown data set; the error offers the nearest ones.
-pub fn fetch(store: &Store, name: Option<&str>) -> anyhow::Result<bool> {
+pub fn fetch(store: Store, name: Option<&str>) -> anyhow::Result<bool> {
+    let store = store.with_extractor(ConvMixer::extract);
     let known: Vec<String> = store.manifests().keys().cloned().collect();
     let sets = match name {
         None => known,
@@ -51,8 +53,14 @@ pub fn fetch(store: &Store, name: Option<&str>) -> anyhow::Result<bool> {
             match outcome {
                 Ok(Outcome::AlreadyThere) => {}
                 Ok(Outcome::Downloaded) => say!("  {file}: downloaded"),
-                Ok(Outcome::Made { pinned }) => {
+                Ok(Outcome::Made { differs, pinned }) => {
                     say!("  {file}: made by its recipe");
+                    if let Some(why) = differs {
+                        say!(
+                            "  warning: {file}: not the recorded file ({why}); its own hash now stands for it, and \
+                             numbers may drift from the reference"
+                        );
+                    }
                     if let Some((from, sha256)) = pinned {
                         warn_of_pin(from, sha256);
                     }

@@ -151,7 +151,7 @@ fn go(arguments: Arguments) -> anyhow::Result<bool> {
             reference::bless(&catalog, &store, &options(tier), name.as_deref(), dirty)
                 .map(|()| true)
         }
-        Command::Data { name } => data::fetch(&Store::from_env(&root)?, name.as_deref()),
+        Command::Data { name } => data::fetch(Store::from_env(&root)?, name.as_deref()),
         Command::Clean { tier } => data::clean(&results, tier).map(|()| true),
         Command::NewExperiment { id, title } => {
             scaffold::new_experiment(&root, &id, &title).map(|()| true)

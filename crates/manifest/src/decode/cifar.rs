@@ -1,4 +1,4 @@
-//! CIFAR-10 records: the official binary layout, and the batches of the python version.
+//! CIFAR records: the official binary layout of CIFAR-10, and the batches of both python versions.
 
 use super::Array;
 use super::pickle::{Node, Pickle};
@@ -7,12 +7,40 @@ use crate::Error;
 /// Bytes of a record: a label, then the red, the green and the blue plane of 32 x 32 pixels.
 pub const RECORD_BYTES: usize = 1 + PIXEL_BYTES;
 const PIXEL_BYTES: usize = 3 * 32 * 32;
-const CLASSES: u8 = 10;
+
+/// One of the two sets of CIFAR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+pub enum Set {
+    /// CIFAR-10: 10 classes.
+    #[serde(rename = "cifar-10")]
+    Cifar10,
+    /// CIFAR-100 with its 100 fine labels.
+    #[serde(rename = "cifar-100")]
+    Cifar100,
+}
+
+impl Set {
+    /// The number of classes: labels are smaller.
+    pub const fn n_classes(self) -> u8 {
+        match self {
+            Self::Cifar10 => 10,
+            Self::Cifar100 => 100,
+        }
+    }
+
+    /// The entry of a python batch that holds the labels.
+    const fn labels(self) -> &'static str {
+        match self {
+            Self::Cifar10 => "labels",
+            Self::Cifar100 => "fine_labels",
+        }
+    }
+}
 
 /// Labeled 32 x 32 color images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
-    /// Class of each image, 0 to 9. `[image]`
+    /// Class of each image, from 0. `[image]`
     pub labels: Array<u8>,
     /// Pixels. `[image, channel, row, column]` with channels red, green, blue.
     pub pixels: Array<u8>,
@@ -70,7 +98,7 @@ pub fn decode(file: &str, bytes: &[u8]) -> Result<Images, Error> {
     let mut labels = Vec::with_capacity(n);
     let mut pixels = Vec::with_capacity(n * PIXEL_BYTES);
     for (index, record) in bytes.chunks_exact(RECORD_BYTES).enumerate() {
-        if record[0] >= CLASSES {
+        if record[0] >= Set::Cifar10.n_classes() {
             let got = format!("{} in record {index}", record[0]);
             return Err(Error::decode(file, FORMAT, "labels 0 to 9", got));
         }
@@ -97,13 +125,14 @@ const ALLOWED: &[&str] = &[
 ];
 
 /// Decodes a batch of the official python version: a pickled dictionary whose `data` is a numpy
-/// array of bytes `[n, 3072]` in row-major order and whose `labels` is a list of `n` integers.
+/// array of bytes `[n, 3072]` in row-major order and whose `labels` (of CIFAR-100 `fine_labels`) is a
+/// list of `n` integers.
 ///
 /// # Errors
 ///
 /// [`Error::Callable`] where the pickle names anything but numpy's array constructors,
 /// [`Error::Decode`] where it is broken or of another structure.
-pub fn decode_python_batch(file: &str, bytes: &[u8]) -> Result<Images, Error> {
+pub fn decode_python_batch(file: &str, bytes: &[u8], set: Set) -> Result<Images, Error> {
     const FORMAT: &str = "CIFAR python batch";
     let fail = |expected: &str, got: &str| Error::decode(file, FORMAT, expected, got);
     let pickle = Pickle::parse(file, bytes, ALLOWED)?;
@@ -113,14 +142,17 @@ pub fn decode_python_batch(file: &str, bytes: &[u8]) -> Result<Images, Error> {
             .ok_or_else(|| fail(&format!("a dictionary with an entry {key:?}"), "none"))
     };
     let label = |id: &u32| match pickle.node(*id) {
-        Node::Int(value) => u8::try_from(*value).ok().filter(|&label| label < CLASSES),
+        Node::Int(value) => u8::try_from(*value).ok().filter(|&label| label < set.n_classes()),
         _ => None,
     };
-    let labels = match pickle.node(entry("labels")?) {
+    let labels = match pickle.node(entry(set.labels())?) {
         Node::List(ids) => ids.iter().map(label).collect::<Option<Vec<u8>>>(),
         _ => None,
     }
-    .ok_or_else(|| fail("a list of labels 0 to 9", "something else"))?;
+    .ok_or_else(|| {
+        let expected = format!("{:?}, a list of numbers below {}", set.labels(), set.n_classes());
+        fail(&expected, "something else")
+    })?;
     let pixels = array_bytes(&pickle, entry("data")?, labels.len()).ok_or_else(|| {
         fail("a numpy array of bytes, one row of 3,072 per label", "something else")
     })?;

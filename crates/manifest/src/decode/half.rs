@@ -1,4 +1,4 @@
-//! Half-precision numbers widened to single precision, exactly.
+//! Half-precision numbers widened to single precision, exactly, and single precision rounded to them.
 
 /// The value of an IEEE 754 binary16 number: sign, five exponent bits, ten fraction bits.
 pub(crate) fn f16_to_f32(bits: u16) -> f32 {
@@ -11,6 +11,24 @@ pub(crate) fn f16_to_f32(bits: u16) -> f32 {
         0x1f => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
         _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
     }
+}
+
+/// The half-precision number nearest to a value, ties to even; infinity from 65,520 on.
+pub(crate) fn f16_from_f32(value: f32) -> u16 {
+    const SMALLEST_NORMAL: u32 = 0x3880_0000; // 2^-14
+    let magnitude = value.abs().to_bits();
+    let half = if value.is_nan() {
+        0x7e00
+    } else if magnitude < SMALLEST_NORMAL {
+        // Subnormal, a multiple of 2^-24: what single precision rounds to between 1/2 and 1.
+        (value.abs() + 0.5).to_bits() - 0.5_f32.to_bits()
+    } else {
+        // Another offset of the exponent, and 13 bits of the fraction less.
+        let bits = magnitude - (112 << 23);
+        ((bits + 0xfff + (bits >> 13 & 1)) >> 13).min(0x7c00)
+    };
+    let [low, high, ..] = (half | u32::from(value.is_sign_negative()) << 15).to_le_bytes();
+    u16::from_le_bytes([low, high])
 }
 
 /// The value of a bfloat16 number: the upper half of a binary32 number.
@@ -38,6 +56,25 @@ mod tests {
             let want = if bits >> 15 == 1 { -magnitude } else { magnitude };
             assert_eq!(f64::from(f16_to_f32(bits)).to_bits(), want.to_bits(), "{bits:#06x}");
         }
+    }
+
+    /// Halves go back to themselves; what lies between two goes to the nearer, from the middle to the even one.
+    #[test]
+    fn rounding_takes_the_nearest_half() {
+        for bits in 0..0x7c00_u16 {
+            let (low, high) = (f16_to_f32(bits), f16_to_f32(bits + 1));
+            assert_eq!(f16_from_f32(low), bits);
+            assert_eq!(f16_from_f32(-low), bits | 0x8000);
+            // Beyond the largest half the next power of two would stand.
+            let high = if bits == 0x7bff { 65_536.0 } else { high };
+            let middle = f32::midpoint(low, high);
+            assert_eq!(f16_from_f32(middle), bits + (bits & 1), "{bits:#06x}");
+            assert_eq!(f16_from_f32(middle.next_down()), bits, "{bits:#06x}");
+            assert_eq!(f16_from_f32(middle.next_up()), bits + 1, "{bits:#06x}");
+        }
+        assert_eq!(f16_from_f32(f32::NEG_INFINITY), 0xfc00);
+        assert_eq!(f16_from_f32(f32::MAX), 0x7c00);
+        assert!(f16_to_f32(f16_from_f32(f32::NAN)).is_nan());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! `u32`, little-endian), the header (a Python dictionary with `descr`, `fortran_order` and
 //! `shape`), then the elements.
 
-use super::half::f16_to_f32;
+use super::half::{f16_from_f32, f16_to_f32};
 use super::{Array, Numbers, element_count, elements};
 use crate::Error;
 
@@ -79,6 +79,73 @@ pub fn decode(file: &str, bytes: &[u8]) -> Result<Numbers, Error> {
         "<i8" => Numbers::I64(Array { shape, data: elements(data, i64::from_le_bytes) }),
         _ => Numbers::U8(Array { shape, data: data.to_vec() }),
     })
+}
+
+/// The file of an array of unsigned bytes, version 1, the same to the byte as NumPy writes it.
+///
+/// # Examples
+///
+/// ```
+/// use manifest::decode::{npy, Array, Numbers};
+/// let labels = Array { shape: vec![3], data: vec![6, 9, 9] };
+/// let file = npy::encode_u8(&labels);
+/// assert_eq!(file.len(), 128 + 3);
+/// assert_eq!(npy::decode("y.npy", &file)?, Numbers::U8(labels));
+/// # Ok::<(), manifest::Error>(())
+/// ```
+pub fn encode_u8(array: &Array<u8>) -> Vec<u8> {
+    let mut file = head("|u1", &array.shape);
+    file.extend_from_slice(&array.data);
+    file
+}
+
+/// The file of an array in half precision, version 1: each number is rounded to the nearest half, ties to even.
+///
+/// # Errors
+///
+/// [`Error::NotFinite`] for a number that is not finite, or that becomes infinite: 65,520 and more.
+///
+/// # Examples
+///
+/// ```
+/// use manifest::decode::{npy, Array, Numbers};
+/// // Halves between 2048 and 4096 are even numbers; 2049 lies in the middle of two.
+/// let numbers = Array { shape: vec![1, 3], data: vec![-0.5, 2049.0, 2050.5] };
+/// let Numbers::F32(read) = npy::decode("x.npy", &npy::encode_f16("x.npy", &numbers)?)? else { unreachable!() };
+/// assert_eq!(read, Array { shape: vec![1, 3], data: vec![-0.5, 2048.0, 2050.0] });
+/// # Ok::<(), manifest::Error>(())
+/// ```
+pub fn encode_f16(file: &str, array: &Array<f32>) -> Result<Vec<u8>, Error> {
+    let mut encoded = head("<f2", &array.shape);
+    for (index, value) in array.data.iter().enumerate() {
+        let half = f16_from_f32(*value);
+        if !f16_to_f32(half).is_finite() {
+            let (file, value) = (file.to_owned(), f64::from(*value));
+            return Err(Error::NotFinite { file, index, value });
+        }
+        encoded.extend(half.to_le_bytes());
+    }
+    Ok(encoded)
+}
+
+/// Everything before the elements: the header filled with blanks so that it ends at a multiple of 64 bytes.
+fn head(descr: &str, shape: &[usize]) -> Vec<u8> {
+    let extents: String = match shape {
+        [one] => format!("{one},"),
+        _ => shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let mut header =
+        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({extents}), }}");
+    // Magic, version, and the header's length take ten bytes, the line's end one.
+    while !(10 + header.len() + 1).is_multiple_of(64) {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    // At most 32 extents of 20 digits: far below the 2^16 of version 1.
+    file.extend(u16::try_from(header.len()).unwrap_or(u16::MAX).to_le_bytes());
+    file.extend(header.as_bytes());
+    file
 }
 
 /// The dictionary at the start of the file.
@@ -172,6 +239,21 @@ mod tests {
         assert_eq!(u8s, Numbers::U8(Array { shape: vec![2, 3], data: vec![1, 2, 3, 4, 5, 6] }));
         let f32s = decode("x", &file(1, &header("<f4", "(1, 1)"), &2.5_f32.to_le_bytes())).unwrap();
         assert_eq!(f32s, Numbers::F32(Array { shape: vec![1, 1], data: vec![2.5] }));
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_and_too_large_a_number_refused() {
+        for shape in [vec![], vec![1], vec![1, 1, 1]] {
+            let array = Array { shape, data: vec![7] };
+            let file = encode_u8(&array);
+            assert_eq!(file.len(), 129);
+            assert_eq!(decode("x", &file).unwrap(), Numbers::U8(array));
+        }
+        for value in [f32::NAN, f32::INFINITY, 65_520.0, -1e30] {
+            let array = Array { shape: vec![2], data: vec![65_519.0, value] };
+            let error = encode_f16("x.npy", &array).unwrap_err().to_string();
+            assert!(error.contains("x.npy") && error.contains("index 1"), "{error}");
+        }
     }
 
     #[test]
