@@ -312,12 +312,12 @@ impl ConvMixer {
             y.values_mut().iter_mut().zip(mixed.values()).for_each(|(y, more)| *y += more);
             y = block.mix.apply(&y)?;
         }
-        let mut mean = vec![0.0_f32; self.width()];
+        // In single precision this sum would lose more than all layers together.
+        let mut sums = vec![0.0_f64; self.width()];
         for place in y.rows() {
-            mean.iter_mut().zip(place).for_each(|(mean, value)| *mean += value);
+            sums.iter_mut().zip(place).for_each(|(sum, value)| *sum += f64::from(*value));
         }
-        let n_places = y.n_rows() as f32;
-        Ok(mean.into_iter().map(|mean| mean / n_places).collect())
+        Ok(sums.into_iter().map(|sum| narrowed(sum / y.n_rows() as f64)).collect())
     }
 
     /// Normalized pixels by patch: `[place, color·row·column]`.
@@ -386,6 +386,11 @@ fn finish(y: &mut Matrix, bias: &[f32], norm: &Norm) {
             *value = gelu(*value + bias[at]) * norm.scale[at] + norm.shift[at];
         }
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "rounded to single precision")]
+fn narrowed(value: f64) -> f32 {
+    value as f32
 }
 
 /// x·Φ(x), with Φ the normal distribution.
