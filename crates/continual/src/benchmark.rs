@@ -1,7 +1,9 @@
 //! The data sets of Paper B.
 
+use glyphs::Drawing;
 use kernels::Matrix;
-use manifest::decode::{idx, npy};
+use manifest::decode::{cifar, idx, npy};
+use seed::Seed;
 use serde::{Deserialize, Serialize};
 
 use crate::{ContinualError, Dataset, Split, numpy_order};
@@ -18,6 +20,11 @@ pub enum Benchmark {
     Cifar10,
     /// CIFAR-100 through the same ConvMixer: 256 numbers, 100 classes.
     Cifar100,
+    /// 8,000 training and 2,000 test images of CIFAR-10: 3,072 pixels from 0 to 1, channel after channel, 10 classes.
+    Cifar10Pixels,
+    /// Digits drawn from typefaces ([`glyphs`]), 1,200 training and 200 test images of each: 784 pixels from 0 to 1.
+    /// They need no file.
+    Glyphs,
 }
 
 impl Benchmark {
@@ -28,6 +35,8 @@ impl Benchmark {
             Self::FashionMnist => "fashion_mnist",
             Self::Cifar10 => "cifar10",
             Self::Cifar100 => "cifar100",
+            Self::Cifar10Pixels => "cifar10_pixels",
+            Self::Glyphs => "glyphs",
         }
     }
 
@@ -38,22 +47,25 @@ impl Benchmark {
             Self::FashionMnist => "Fashion-MNIST",
             Self::Cifar10 => "CIFAR-10 embeddings",
             Self::Cifar100 => "CIFAR-100 embeddings",
+            Self::Cifar10Pixels => "CIFAR-10 pixels",
+            Self::Glyphs => "drawn digits",
         }
     }
 
     /// Numbers of an input.
     pub const fn n_inputs(self) -> usize {
         match self {
-            Self::Mnist | Self::FashionMnist => 784,
+            Self::Mnist | Self::FashionMnist | Self::Glyphs => 784,
             Self::Cifar10 | Self::Cifar100 => 256,
+            Self::Cifar10Pixels => 3 * 32 * 32,
         }
     }
 
     /// Classes.
     pub const fn n_classes(self) -> usize {
         match self {
-            Self::Mnist | Self::FashionMnist | Self::Cifar10 => 10,
             Self::Cifar100 => 100,
+            _ => 10,
         }
     }
 
@@ -80,26 +92,18 @@ impl Benchmark {
         Split::new(&order, classes_per_task)
     }
 
-    /// Its files: training inputs and labels, test inputs and labels.
-    pub fn files(self) -> [String; 4] {
-        let names = match self {
-            Self::Mnist | Self::FashionMnist => [
-                "train-images-idx3-ubyte.gz",
-                "train-labels-idx1-ubyte.gz",
-                "t10k-images-idx3-ubyte.gz",
-                "t10k-labels-idx1-ubyte.gz",
-            ],
-            Self::Cifar10 | Self::Cifar100 => {
-                ["train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy"]
-            }
+    /// Its files, of training and then of test samples, and inputs before labels where they are apart; none of
+    /// [`Benchmark::Glyphs`].
+    pub fn files(self) -> Vec<String> {
+        let (folder, names): (_, &[&str]) = match self {
+            Self::Mnist => ("mnist", &IDX),
+            Self::FashionMnist => ("fashion-mnist", &IDX),
+            Self::Cifar10 => ("cifar10-convmixer", &NPY),
+            Self::Cifar100 => ("cifar100-convmixer", &NPY),
+            Self::Cifar10Pixels => ("cifar10-subset", &["train.bin.gz", "test.bin.gz"]),
+            Self::Glyphs => ("", &[]),
         };
-        let folder = match self {
-            Self::Mnist => "mnist",
-            Self::FashionMnist => "fashion-mnist",
-            Self::Cifar10 => "cifar10-convmixer",
-            Self::Cifar100 => "cifar100-convmixer",
-        };
-        names.map(|name| format!("{folder}/{name}"))
+        names.iter().map(|name| format!("{folder}/{name}")).collect()
     }
 
     /// Training and test samples, by a function that reads a file; none if one is missing.
@@ -111,12 +115,9 @@ impl Benchmark {
         self,
         read: impl Fn(&str) -> Result<Option<Vec<u8>>, E>,
     ) -> Result<Option<[Dataset; 2]>, E> {
-        let contents = self.files().map(|file| read(&file));
-        let [Some(train_x), Some(train_y), Some(test_x), Some(test_y)] = transpose(contents)?
-        else {
-            return Ok(None);
-        };
-        Ok(Some(self.decode(&[train_x, train_y, test_x, test_y])?))
+        let contents =
+            self.files().iter().map(|file| read(file)).collect::<Result<Option<Vec<_>>, E>>()?;
+        Ok(contents.map(|contents| self.decode(&contents)).transpose()?)
     }
 
     /// Training and test samples, from the content of [`Benchmark::files`].
@@ -124,51 +125,79 @@ impl Benchmark {
     /// # Errors
     ///
     /// A file that is not what it should be.
-    pub fn decode(self, contents: &[Vec<u8>; 4]) -> Result<[Dataset; 2], ContinualError> {
+    ///
+    /// # Panics
+    ///
+    /// Unless there is a content for each file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let [train, test] = continual::Benchmark::Glyphs.decode(&[])?;
+    /// assert_eq!((train.len(), test.len(), train.inputs().n_columns()), (12_000, 2000, 784));
+    /// # Ok::<(), continual::ContinualError>(())
+    /// ```
+    pub fn decode(self, contents: &[Vec<u8>]) -> Result<[Dataset; 2], ContinualError> {
         let files = self.files();
-        let part = |at: usize| {
-            let labels = self.numbers(&files[at + 1], &contents[at + 1])?;
-            let inputs = self.numbers(&files[at], &contents[at])?;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "labels are small numbers"
-            )]
-            let labels: Vec<usize> = labels.into_iter().map(|label| label as usize).collect();
-            let inputs = match self {
-                Self::Mnist | Self::FashionMnist => {
-                    inputs.into_iter().map(|pixel| pixel / 255.0).collect()
+        assert_eq!(files.len(), contents.len(), "a content for each file");
+        let half = files.len() / 2;
+        let part = |test: bool| {
+            let at = if test { half } else { 0 };
+            match self {
+                Self::Glyphs => self.drawn(test),
+                Self::Cifar10Pixels => {
+                    let images = cifar::decode(&files[at], &contents[at])?;
+                    self.dataset(scaled(&images.pixels.data), &images.labels.data)
                 }
-                Self::Cifar10 | Self::Cifar100 => inputs,
-            };
-            Dataset::new(
-                Matrix::from_rows(labels.len(), self.n_inputs(), inputs)?,
-                labels,
-                self.n_classes(),
-            )
+                _ => {
+                    let labels = self.labels(&files[at + 1], &contents[at + 1])?;
+                    self.dataset(self.numbers(&files[at], &contents[at])?, &labels)
+                }
+            }
         };
-        Ok([part(0)?, part(2)?])
+        Ok([part(false)?, part(true)?])
+    }
+
+    fn dataset(self, inputs: Vec<f32>, labels: &[u8]) -> Result<Dataset, ContinualError> {
+        let inputs = Matrix::from_rows(labels.len(), self.n_inputs(), inputs)?;
+        let labels = labels.iter().map(|label| usize::from(*label)).collect();
+        Dataset::new(inputs, labels, self.n_classes())
     }
 
     fn numbers(self, file: &str, content: &[u8]) -> Result<Vec<f32>, ContinualError> {
-        let widen = |bytes: Vec<u8>| bytes.into_iter().map(f32::from).collect();
         Ok(match self {
-            Self::Mnist | Self::FashionMnist => widen(idx::decode(file, content)?.data),
-            Self::Cifar10 | Self::Cifar100 => match npy::decode(file, content)? {
-                manifest::decode::Numbers::U8(labels) => widen(labels.data),
-                other => other.into_finite_f32(file)?.data,
-            },
+            Self::Mnist | Self::FashionMnist => scaled(&idx::decode(file, content)?.data),
+            _ => npy::decode(file, content)?.into_finite_f32(file)?.data,
         })
+    }
+
+    fn labels(self, file: &str, content: &[u8]) -> Result<Vec<u8>, ContinualError> {
+        Ok(match self {
+            Self::Mnist | Self::FashionMnist => idx::decode(file, content)?.data,
+            _ => npy::decode(file, content)?.into_u8(file)?.data,
+        })
+    }
+
+    /// Always the same images: they are a data set like the others.
+    fn drawn(self, test: bool) -> Result<Dataset, ContinualError> {
+        let digits: Vec<char> = ('0'..='9').collect();
+        let (purpose, n_per_class) = if test { ("test", 200) } else { ("train", 1200) };
+        let mut rng = Seed::new(0).stream("glyphs", purpose);
+        let glyphs = Drawing::new(&digits, 28).draw(n_per_class, &mut rng)?;
+        let inputs = Matrix::from_rows(glyphs.labels.len(), self.n_inputs(), glyphs.pixels)?;
+        Dataset::new(inputs, glyphs.labels, self.n_classes())
     }
 }
 
-/// The first error, or all values.
-fn transpose<T, E, const N: usize>(
-    results: [Result<Option<T>, E>; N],
-) -> Result<[Option<T>; N], E> {
-    let mut values = std::array::from_fn(|_| None);
-    for (value, result) in values.iter_mut().zip(results) {
-        *value = result?;
-    }
-    Ok(values)
+const IDX: [&str; 4] = [
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+];
+const NPY: [&str; 4] = ["train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy"];
+
+/// Pixels from 0 to 1.
+fn scaled(pixels: &[u8]) -> Vec<f32> {
+    pixels.iter().map(|pixel| f32::from(*pixel) / 255.0).collect()
 }

@@ -67,6 +67,12 @@ pub enum ContinualError {
     /// A file of a data set is not what it should be.
     #[error(transparent)]
     Data(#[from] manifest::Error),
+    /// The principal axes of pieces of images cannot be found.
+    #[error("the principal axes of pieces of images")]
+    Geometry(#[from] geometry::GeometryError),
+    /// Images that cannot be drawn.
+    #[error(transparent)]
+    Glyphs(#[from] glyphs::GlyphError),
     /// The net cannot be, or cannot learn.
     #[error(transparent)]
     Net(#[from] sdm::SdmError),

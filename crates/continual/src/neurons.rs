@@ -32,7 +32,8 @@ pub fn neuron_statistics(
 ) -> Result<NeuronStatistics, ContinualError> {
     let n_neurons = net.config().n_neurons;
     let places: Vec<usize> = (0..data.len()).collect();
-    let parts = places.par_chunks(BATCH).map(|places| {
+    let batch = BATCH.div_ceil(net.config().n_places());
+    let parts = places.par_chunks(batch).map(|places| {
         let x = net.prepare(&data.inputs().select(places))?;
         Ok(net.hidden(&x, epoch)?.active())
     });

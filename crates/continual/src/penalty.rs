@@ -131,12 +131,12 @@ impl Anchor {
         self.path.is_some()
     }
 
-    /// Takes a finished task into account, `x` being its prepared inputs in random order.
+    /// Takes a finished task into account, given its inputs in random order.
     pub(crate) fn consolidate(
         &mut self,
         net: &Net,
         penalty: Penalty,
-        x: &Matrix,
+        inputs: &Matrix,
         epoch: usize,
     ) -> Result<(), ContinualError> {
         let weights = Gradients::weights(net);
@@ -148,12 +148,12 @@ impl Anchor {
                 ones
             }
             Penalty::Ewc { fisher: Fisher::PerSample, .. } => {
-                mean(net, x, |net, x| Ok(net.fisher(x, &net.hidden(x, epoch)?)?))?
+                mean(net, inputs, |net, x| Ok(net.fisher(x, &net.hidden(x, epoch)?)?))?
             }
             Penalty::Ewc { fisher: Fisher::BatchSum { beta }, .. } => {
-                batch_sums(net, x, epoch, beta)?
+                batch_sums(net, inputs, epoch, beta)?
             }
-            Penalty::Mas { .. } => mean(net, x, |net, x| {
+            Penalty::Mas { .. } => mean(net, inputs, |net, x| {
                 let hidden = net.hidden(x, epoch)?;
                 let mut error = net.logits(&hidden)?;
                 let scale = 2.0 / error.n_columns() as f32;
@@ -189,32 +189,38 @@ impl Anchor {
     }
 }
 
-/// Batches that importances are computed from.
-fn batches(x: &Matrix) -> Vec<Matrix> {
-    let places: Vec<usize> = (0..x.n_rows().min(BATCH * BATCHES)).collect();
-    places.chunks(BATCH).map(|places| x.select(places)).collect()
+/// Samples that importances are computed from, in batches.
+fn batches(inputs: &Matrix) -> Vec<Matrix> {
+    let places: Vec<usize> = (0..inputs.n_rows().min(BATCH * BATCHES)).collect();
+    places.chunks(BATCH).map(|places| inputs.select(places)).collect()
 }
 
 /// The mean over samples of what `sum` sums over a batch.
 fn mean(
     net: &Net,
-    x: &Matrix,
+    inputs: &Matrix,
     sum: impl Fn(&Net, &Matrix) -> Result<Gradients, ContinualError>,
 ) -> Result<Gradients, ContinualError> {
     let mut total = Gradients::zeros(net);
     let mut n = 0;
-    for batch in batches(x) {
-        total.add(&sum(net, &batch)?);
+    for batch in batches(inputs) {
+        total.add(&sum(net, &net.prepare(&batch)?)?);
         n += batch.n_rows();
     }
     total.scale(1.0 / n.max(1) as f32);
     Ok(total)
 }
 
-fn batch_sums(net: &Net, x: &Matrix, epoch: usize, beta: f32) -> Result<Gradients, ContinualError> {
+fn batch_sums(
+    net: &Net,
+    inputs: &Matrix,
+    epoch: usize,
+    beta: f32,
+) -> Result<Gradients, ContinualError> {
     let mut total = Gradients::zeros(net);
-    for batch in batches(x) {
-        let hidden = net.hidden(&batch, epoch)?;
+    for batch in batches(inputs) {
+        let x = net.prepare(&batch)?;
+        let hidden = net.hidden(&x, epoch)?;
         let mut logits = net.logits(&hidden)?;
         logits.values_mut().iter_mut().for_each(|logit| *logit *= beta);
         let own: Vec<usize> = logits.rows().map(crate::student::largest).collect();
@@ -222,7 +228,7 @@ fn batch_sums(net: &Net, x: &Matrix, epoch: usize, beta: f32) -> Result<Gradient
         // The sum in the place of the mean, and the slope of the scaled logits.
         let scale = beta * batch.n_rows() as f32;
         error.values_mut().iter_mut().for_each(|e| *e *= scale);
-        let mut squares = net.gradients(&batch, &hidden, &error)?.for_all(net);
+        let mut squares = net.gradients(&x, &hidden, &error)?.for_all(net);
         squares.parts_mut().into_iter().flatten().for_each(|g| *g *= *g);
         total.add(&squares);
     }

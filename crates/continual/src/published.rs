@@ -141,7 +141,9 @@ impl PaperMethod {
                     (Benchmark::Cifar100, true) => (32, 0.2),
                     (Benchmark::Cifar10, true)
                     | (Benchmark::Mnist, false)
-                    | (Benchmark::FashionMnist, _) => (64, 0.005),
+                    | (Benchmark::FashionMnist | Benchmark::Cifar10Pixels | Benchmark::Glyphs, _) => {
+                        (64, 0.005)
+                    }
                 };
                 return Method::Fly(FlyConfig {
                     n_inputs,

@@ -33,6 +33,16 @@ impl Method {
         }
         self
     }
+
+    /// The same for inputs of another width.
+    #[must_use]
+    pub fn with_inputs(mut self, n_inputs: usize) -> Self {
+        match &mut self {
+            Self::Net(method) => method.net.n_inputs = n_inputs,
+            Self::Fly(fly) => fly.n_inputs = n_inputs,
+        }
+        self
+    }
 }
 
 /// A net by gradient descent.
@@ -108,7 +118,7 @@ struct NetMind {
     learner: Learner,
     method: NetMethod,
     anchor: Anchor,
-    /// Kept samples, prepared, with their labels.
+    /// Kept samples with their labels.
     kept: Option<(Matrix, Vec<usize>)>,
 }
 
@@ -243,7 +253,8 @@ impl Student {
     /// What it answers, and which neurons were ever active.
     fn answered(&self, inputs: &Matrix) -> Result<(Vec<usize>, Option<Vec<bool>>), ContinualError> {
         let places: Vec<usize> = (0..inputs.n_rows()).collect();
-        let parts = places.par_chunks(ANSWER).map(|places| {
+        let n_places = self.net().map_or(1, |net| net.config().n_places());
+        let parts = places.par_chunks(ANSWER.div_ceil(n_places)).map(|places| {
             let inputs = inputs.select(places);
             let (logits, alive) = match &self.mind {
                 Mind::Fly(fly) => (fly.logits(&inputs)?, None),
@@ -309,18 +320,18 @@ impl NetMind {
         batch: usize,
         rng: &mut Rng,
     ) -> Result<(), ContinualError> {
-        let x = self.learner.net().prepare(data.inputs())?;
         let mut order: Vec<usize> = (0..data.len()).collect();
         rng.shuffle(&mut order);
         for places in order.chunks(batch.max(1)) {
             let mut labels: Vec<usize> = places.iter().map(|place| data.labels()[*place]).collect();
-            let mut x = x.select(places);
+            let mut inputs = data.inputs().select(places);
             if let Some((kept, kept_labels)) = &self.kept {
                 let again: Vec<usize> =
                     places.iter().map(|_| rng.below(kept_labels.len())).collect();
                 labels.extend(again.iter().map(|place| kept_labels[*place]));
-                x = x.below(&kept.select(&again))?;
+                inputs = inputs.below(&kept.select(&again))?;
             }
+            let x = self.learner.net().prepare(&inputs)?;
             self.step(&x, &labels, epoch, rng)?;
         }
         Ok(())
@@ -354,8 +365,8 @@ impl NetMind {
     }
 
     fn count(&mut self, data: &Dataset, epoch: usize) -> Result<(), ContinualError> {
-        let x = self.learner.net().prepare(data.inputs())?;
-        let hidden = self.learner.net().hidden(&x, epoch)?;
+        let net = self.learner.net();
+        let hidden = net.hidden(&net.prepare(data.inputs())?, epoch)?;
         self.learner.count(&hidden);
         Ok(())
     }
@@ -366,25 +377,23 @@ impl NetMind {
         epoch: usize,
         rng: &mut Rng,
     ) -> Result<(), ContinualError> {
-        let x = self.learner.net().prepare(data.inputs())?;
         let mut order: Vec<usize> = (0..data.len()).collect();
         rng.shuffle(&mut order);
         if self.method.penalty != Penalty::None {
             self.anchor.consolidate(
                 self.learner.net(),
                 self.method.penalty,
-                &x.select(&order),
+                &data.inputs().select(&order),
                 epoch,
             )?;
         }
         if self.method.replay > 0 {
             let (some, _) = data.draw(self.method.replay, rng);
-            let more = self.learner.net().prepare(some.inputs())?;
             self.kept = Some(match self.kept.take() {
-                None => (more, some.labels().to_vec()),
+                None => (some.inputs().clone(), some.labels().to_vec()),
                 Some((kept, mut labels)) => {
                     labels.extend(some.labels());
-                    (kept.below(&more)?, labels)
+                    (kept.below(some.inputs())?, labels)
                 }
             });
         }

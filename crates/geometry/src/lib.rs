@@ -1,4 +1,5 @@
-//! Hamming balls, spherical caps and their intersections, exact and in log space; no tensors, no I/O.
+//! Hamming balls, spherical caps and their intersections, exact and in log space, and principal axes; no tensors,
+//! no I/O.
 //!
 //! The weight that Sparse Distributed Memory gives to a stored pattern is the size of the
 //! intersection of two Hamming balls. This crate answers how large that intersection is:
@@ -9,7 +10,8 @@
 //! - [`approximation`]: the largest term of the sum, its normal and Taylor approximations, Kanerva's
 //!   integral;
 //! - [`HammingSpace::ln_intersection_bounds`] and [`ln_exponential_upper_bound`]: bounds with proofs;
-//! - [`cap`]: the continuous version, intersections of spherical caps.
+//! - [`cap`]: the continuous version, intersections of spherical caps;
+//! - [`symmetric_eigen`]: eigenvalues and vectors, of a covariance the principal components.
 //!
 //! Every number is deterministic, with the same bits on every platform.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
@@ -20,6 +22,7 @@ pub mod exact;
 
 mod bounds;
 mod cosine;
+mod eigen;
 mod error;
 mod factorials;
 mod incomplete_beta;
@@ -29,5 +32,6 @@ mod space;
 
 pub use bounds::{IntersectionBounds, ln_exponential_upper_bound};
 pub use cosine::{cosine_from_hamming, hamming_from_cosine};
+pub use eigen::{SymmetricEigen, symmetric_eigen};
 pub use error::GeometryError;
 pub use space::HammingSpace;

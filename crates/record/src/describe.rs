@@ -93,6 +93,14 @@ pub struct Input {
     pub outputs: Vec<String>,
 }
 
+impl Input {
+    /// Files that all of these figures and tables need.
+    pub fn each(names: impl IntoIterator<Item = String>, outputs: &[&str]) -> Vec<Self> {
+        let outputs: Vec<String> = outputs.iter().map(|id| (*id).to_owned()).collect();
+        names.into_iter().map(|name| Self { name, outputs: outputs.clone() }).collect()
+    }
+}
+
 /// What an experiment says of itself for one tier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -43,9 +43,11 @@ pub enum SdmError {
         /// Counters of a neuron.
         n_value_bits: usize,
     },
-    /// Gradients of single samples of a net whose addresses are centered.
-    #[error("a net with centered addresses {what}: these need free or unit addresses")]
-    Centered {
+    /// Gradients of single samples of a net that is centered or convolutional.
+    #[error(
+        "a net with centered addresses or over pieces of images {what}: these need free or unit addresses and whole inputs"
+    )]
+    NoProduct {
         /// What was asked for.
         what: &'static str,
     },

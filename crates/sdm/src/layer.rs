@@ -13,12 +13,14 @@ mod activation;
 mod gradients;
 mod learner;
 mod net;
+mod patches;
 
 pub use activation::{Activation, Anneal, Inhibition};
 pub use gradients::Gradients;
 use learner::softmax;
 pub use learner::{Learner, LearnerConfig, cross_entropy};
 pub use net::{Hidden, Net, NetConfig, Rows};
+pub use patches::Patches;
 
 #[cfg(test)]
 mod tests {
@@ -41,6 +43,89 @@ mod tests {
 
     fn labels(n: usize, n_classes: usize) -> Vec<usize> {
         (0..n).map(|at| at * 7 % n_classes).collect()
+    }
+
+    /// Two channels of 4 × 4 pixels in pieces of 3 × 3.
+    const PIECES: Patches = Patches { side: 4, channels: 2, size: 3, stride: 1 };
+
+    #[test]
+    fn gradients_of_a_convolutional_layer_are_differences_of_the_loss() {
+        let inhibition = Inhibition::Mask(Anneal::None);
+        for activation in [Activation::Relu, Activation::TopK { k: 2, inhibition }] {
+            let config = NetConfig { activation, ..NetConfig::relu(0, 24, 3) }.over(PIECES);
+            let net = Net::new(config, &mut rng("net")).unwrap();
+            let (x, labels) = (net.prepare(&inputs(5, 32, "x")).unwrap(), labels(5, 3));
+            assert_eq!((x.n_rows(), x.n_columns()), (5 * 4, 18));
+            let found = gradients(&net, &x, &labels, 0);
+            let (mut n, mut agree) = (0, 0);
+            for part in 0..4 {
+                for (at, found) in found.parts()[part].iter().enumerate() {
+                    let moved = |by: f32| {
+                        let mut net = net.clone();
+                        let weights =
+                            [net.w.values_mut(), &mut net.b, net.v.values_mut(), &mut net.c];
+                        weights.into_iter().nth(part).unwrap()[at] += by;
+                        loss(&net, &x, &labels, 0)
+                    };
+                    // Small, since each of 20 pieces has kinks.
+                    let slope = (moved(1e-3) - moved(-1e-3)) / 2e-3;
+                    agree += usize::from((slope - f64::from(*found)).abs() < 1e-3);
+                    n += 1;
+                }
+            }
+            // A kink within the step spoils a difference.
+            assert!(20 * agree >= 19 * n, "{activation:?}: {agree} of {n}");
+        }
+    }
+
+    #[test]
+    fn over_one_piece_a_convolutional_layer_is_a_plain_one() {
+        let whole = Patches { side: 2, channels: 3, size: 2, stride: 1 };
+        let plain = NetConfig::sdm(12, 24, 3, 2, 30.0);
+        let mut learners = [plain, plain.over(whole)].map(|config| learner(config, MOMENTUM));
+        for learner in &mut learners {
+            for step in 0..9 {
+                let x = learner.net().prepare(&inputs(8, 12, &format!("step {step}"))).unwrap();
+                learner.step(&x, &labels(8, 3), step, &mut rng("step"), |_, g| g).unwrap();
+            }
+        }
+        let [plain, convolutional] = learners;
+        assert_eq!(plain.net().parts(), convolutional.net().parts());
+    }
+
+    #[test]
+    fn a_convolutional_layer_does_not_ask_where_a_piece_lies() {
+        // Four pieces that do not overlap, in two orders.
+        let pieces = Patches { side: 4, channels: 1, size: 2, stride: 2 };
+        let net = Net::new(NetConfig::sdm(0, 24, 3, 2, 1.0).over(pieces), &mut rng("net")).unwrap();
+        let image = inputs(1, 16, "x");
+        let mut turned = image.clone();
+        for (at, value) in turned.values_mut().iter_mut().enumerate() {
+            // The upper half of the image and the lower one, exchanged.
+            *value = image.values()[(at + 8) % 16];
+        }
+        let answer = |image: &Matrix| {
+            let hidden = net.hidden(&net.prepare(image).unwrap(), 0).unwrap();
+            (net.logits(&hidden).unwrap(), hidden.active())
+        };
+        let ((one, active), (other, _)) = (answer(&image), answer(&turned));
+        assert!(one.values().iter().zip(other.values()).all(|(a, b)| (a - b).abs() < 1e-6));
+        assert_eq!((one.n_rows(), active.len()), (1, 1));
+        // The logits are those of the sum over places.
+        for (class, logit) in one.values().iter().enumerate() {
+            let sum: f32 = active[0].iter().map(|(n, h)| h * net.v.row(*n as usize)[class]).sum();
+            assert!((sum - logit).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn gradients_of_single_samples_are_refused_over_pieces() {
+        let net = Net::new(NetConfig::relu(0, 24, 3).over(PIECES), &mut rng("net")).unwrap();
+        let x = net.prepare(&inputs(2, 32, "x")).unwrap();
+        let hidden = net.hidden(&x, 0).unwrap();
+        assert!(matches!(net.fisher(&x, &hidden), Err(SdmError::NoProduct { .. })));
+        assert!(net.hidden(&x.select(&[0, 1, 2]), 0).is_err(), "not whole samples");
+        assert!(net.prepare(&inputs(2, 31, "x")).is_err());
     }
 
     const SUBTRACT: Inhibition = Inhibition::Subtract(Anneal::None);

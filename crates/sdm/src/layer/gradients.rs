@@ -150,7 +150,7 @@ impl Net {
             *square = (*square - mean * mean).max(0.0).sqrt();
         }
         p.values_mut().iter_mut().for_each(|p| *p = (*p * (1.0 - *p)).max(0.0).sqrt());
-        self.check_free("whose Fisher information is asked for")?;
+        self.check_products("whose Fisher information is asked for")?;
         self.through_hidden(x, hidden, by_activation, &p, Some(|g: f32| g * g))
     }
 
@@ -175,13 +175,27 @@ impl Net {
         hidden: &Hidden,
         error: &Matrix,
     ) -> Result<Gradients, SdmError> {
-        match &hidden.activation {
-            Active::Few(picks) if self.config().rows != Rows::Centered => {
-                KernelError::check("samples of the error", picks.len(), error.n_rows())?;
-                Ok(self.sparse_gradients(x, hidden, picks, error))
+        let n_samples = x.n_rows() / hidden.n_places;
+        KernelError::check("samples of the error", n_samples, error.n_rows())?;
+        let error = match hidden.n_places {
+            1 => Cow::Borrowed(error),
+            // Each place has the error of the sum.
+            n => {
+                let of: Vec<usize> = (0..n_samples * n).map(|row| row / n).collect();
+                Cow::Owned(error.select(&of))
             }
-            _ => self.dense_gradients(x, hidden, error, None::<fn(f32) -> f32>),
+        };
+        let mut gradients = match &hidden.activation {
+            Active::Few(picks) if self.config().rows != Rows::Centered => {
+                self.sparse_gradients(x, hidden, picks, &error)
+            }
+            _ => self.dense_gradients(x, hidden, &error, None::<fn(f32) -> f32>)?,
+        };
+        // c was added once for all places.
+        for c in &mut gradients.c {
+            *c /= hidden.n_places as f32;
         }
+        Ok(gradients)
     }
 
     /// Σ over samples of f of the gradients of each: of their squares for Fisher information, of their absolute
@@ -189,7 +203,8 @@ impl Net {
     ///
     /// # Errors
     ///
-    /// As [`Net::gradients`]; [`SdmError::Centered`] for centered rows, whose gradients are no products.
+    /// As [`Net::gradients`]; [`SdmError::NoProduct`] for centered rows and convolutional layers, whose gradients of a
+    /// sample are no products.
     pub fn gradients_of_each(
         &self,
         x: &Matrix,
@@ -197,15 +212,15 @@ impl Net {
         error: &Matrix,
         f: impl Fn(f32) -> f32 + Sync + Copy,
     ) -> Result<Gradients, SdmError> {
-        self.check_free("whose gradients by sample are asked for")?;
+        self.check_products("whose gradients by sample are asked for")?;
         self.dense_gradients(x, hidden, error, Some(f))
     }
 
-    fn check_free(&self, what: &'static str) -> Result<(), SdmError> {
-        match self.config().rows {
-            Rows::Free | Rows::Unit => Ok(()),
-            Rows::Centered => Err(SdmError::Centered { what }),
+    fn check_products(&self, what: &'static str) -> Result<(), SdmError> {
+        if self.config().rows == Rows::Centered || self.config().patches.is_some() {
+            return Err(SdmError::NoProduct { what });
         }
+        Ok(())
     }
 
     fn dense_gradients(

@@ -6,7 +6,7 @@ use seed::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::activation::{Picks, gaba};
-use super::{Activation, Anneal, Inhibition};
+use super::{Activation, Anneal, Inhibition, Patches};
 use crate::SdmError;
 
 /// What is done to addresses, the rows of W, and inputs.
@@ -39,6 +39,10 @@ pub struct NetConfig {
     pub biases: bool,
     /// Whether negative weights become 0 after every step.
     pub non_negative: bool,
+    /// Of a convolutional layer: its neurons look at each of these pieces of an input alike, at most k are active at a
+    /// piece, and the logits are the sum over pieces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patches: Option<Patches>,
 }
 
 impl NetConfig {
@@ -53,7 +57,24 @@ impl NetConfig {
             rows: Rows::Unit,
             biases: false,
             non_negative: true,
+            patches: None,
         }
+    }
+
+    /// The same as a convolutional layer over pieces of images. A switch counts pieces then.
+    #[must_use]
+    pub const fn over(self, patches: Patches) -> Self {
+        Self { n_inputs: patches.image_width(), patches: Some(patches), ..self }
+    }
+
+    /// Numbers of an address.
+    pub(super) fn n_address(&self) -> usize {
+        self.patches.map_or(self.n_inputs, Patches::width)
+    }
+
+    /// Pieces of an input.
+    pub fn n_places(&self) -> usize {
+        self.patches.map_or(1, Patches::n_places)
     }
 
     /// Paper B's Top-K net: biases, free weights, the k most excited neurons as they are, from all neurons at first.
@@ -81,6 +102,7 @@ impl NetConfig {
             rows: Rows::Free,
             biases: true,
             non_negative: false,
+            patches: None,
         }
     }
 
@@ -92,6 +114,10 @@ impl NetConfig {
             if got == 0 {
                 return Err(range(what, 0.0, "[1, ∞)"));
             }
+        }
+        if let Some(patches) = self.patches {
+            patches.validate()?;
+            KernelError::check("numbers of an image", patches.image_width(), self.n_inputs)?;
         }
         match self.activation {
             Activation::TopK { k: 0, .. } => Err(range("k, the active neurons", 0.0, "[1, ∞)")),
@@ -111,30 +137,38 @@ impl NetConfig {
 /// What the hidden layer makes of a batch.
 #[derive(Clone, Debug)]
 pub struct Hidden {
-    /// W·x + b, `[sample, neuron]`.
+    /// W·x + b, `[sample · place, neuron]`.
     pub(super) excitation: Matrix,
     pub(super) activation: Active,
     /// What active neurons are scaled by: 1 but for dropout.
     pub(super) scale: f32,
+    /// Rows of a sample.
+    pub(super) n_places: usize,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Active {
-    /// `[sample, neuron]`.
+    /// `[sample · place, neuron]`.
     All(Matrix),
+    /// By sample and place.
     Few(Vec<Picks>),
 }
 
 impl Hidden {
-    /// For each sample, the active neurons with their activations.
+    /// For each sample, the active neurons with their activations; of a convolutional layer those that are active at
+    /// a place at least, with the sum over places.
     pub fn active(&self) -> Vec<Vec<(u32, f32)>> {
-        match &self.activation {
+        let rows: Vec<Picks> = match &self.activation {
             Active::Few(picks) => picks.clone(),
             Active::All(values) => values
                 .rows()
                 .map(|row| (0..).zip(row.iter().copied()).filter(|(_, h)| *h > 0.0).collect())
                 .collect(),
+        };
+        if self.n_places == 1 {
+            return rows;
         }
+        rows.chunks(self.n_places).map(sum_over_places).collect()
     }
 
     /// Silences each neuron of each sample with this probability and scales the others up.
@@ -156,6 +190,14 @@ impl Hidden {
         }
         self.scale = scale;
     }
+}
+
+/// The neurons of one list at least, in ascending order, with their sum over all lists.
+fn sum_over_places(places: &[Picks]) -> Picks {
+    let mut all: Picks = places.concat();
+    all.sort_by_key(|(neuron, _)| *neuron);
+    let same = all.chunk_by(|(one, _), (other, _)| one == other);
+    same.map(|picks| (picks[0].0, picks.iter().map(|(_, h)| h).sum())).collect()
 }
 
 /// A net of one hidden layer.
@@ -181,7 +223,7 @@ impl Hidden {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Net {
     config: NetConfig,
-    /// Addresses, `[neuron, input]`.
+    /// Addresses, `[neuron, input]`, or `[neuron, number of a patch]`.
     pub w: Matrix,
     /// Biases of neurons; empty without biases.
     pub b: Vec<f32>,
@@ -202,7 +244,8 @@ impl Net {
     /// [`SdmError::Range`] for a config without neurons, inputs, classes or active neurons.
     pub fn new(config: NetConfig, rng: &mut Rng) -> Result<Self, SdmError> {
         let config = config.validate()?;
-        let NetConfig { n_inputs, n_neurons, n_classes, biases, .. } = config;
+        let NetConfig { n_neurons, n_classes, biases, .. } = config;
+        let n_inputs = config.n_address();
         #[expect(clippy::cast_possible_truncation, reason = "weights in 32 bits")]
         let mut draw = |n: usize, fan_in: usize| -> Vec<f32> {
             let bound = 1.0 / (fan_in as f64).sqrt();
@@ -235,7 +278,8 @@ impl Net {
         Ok(Self { w: self.w, b: self.b, counts: self.counts, ..fresh })
     }
 
-    /// Inputs as the net takes them: for unit rows without negative numbers and of length 1.
+    /// Inputs as the net takes them: for a convolutional layer cut to pieces, `[sample · place, number]`; for unit rows
+    /// without negative numbers and of length 1.
     ///
     /// # Errors
     ///
@@ -249,7 +293,10 @@ impl Net {
                 interval: "(-∞, ∞)",
             });
         }
-        let mut inputs = inputs.clone();
+        let mut inputs = match self.config.patches {
+            Some(patches) => patches.of(inputs)?,
+            None => inputs.clone(),
+        };
         if self.config.rows == Rows::Unit {
             inputs.values_mut().iter_mut().for_each(|value| *value = value.max(0.0));
             inputs.normalize_rows();
@@ -257,7 +304,7 @@ impl Net {
         Ok(inputs)
     }
 
-    /// The hidden layer's answer to prepared inputs, `[sample, input]`.
+    /// The hidden layer's answer to prepared inputs, `[sample, input]`, of whole samples.
     ///
     /// The epoch, counted from 0 over the whole training, matters to annealing only.
     ///
@@ -265,6 +312,9 @@ impl Net {
     ///
     /// [`SdmError::Kernel`] if the inputs have another width.
     pub fn hidden(&self, x: &Matrix, epoch: usize) -> Result<Hidden, SdmError> {
+        let n_places = self.config.n_places();
+        let whole = x.n_rows().next_multiple_of(n_places);
+        KernelError::check("pieces of whole samples", whole, x.n_rows())?;
         let mut excitation = match self.config.rows {
             Rows::Centered => product_transposed(x, &self.centered().0)?,
             Rows::Free | Rows::Unit => product_transposed(x, &self.w)?,
@@ -279,7 +329,7 @@ impl Net {
             Some(picks) => Active::Few(picks),
             None => Active::All(self.config.activation.apply(&excitation, epoch, &inhibition)),
         };
-        Ok(Hidden { excitation, activation, scale: 1.0 })
+        Ok(Hidden { excitation, activation, scale: 1.0, n_places })
     }
 
     /// g of each neuron; empty without a GABA switch.
@@ -314,7 +364,7 @@ impl Net {
         }
     }
 
-    /// Vᵀ·h + c, `[sample, class]`.
+    /// Vᵀ·h + c, `[sample, class]`; of a convolutional layer the sum over places.
     ///
     /// # Errors
     ///
@@ -330,6 +380,9 @@ impl Net {
                 logits
             }
         };
+        if hidden.n_places > 1 {
+            logits = sums_of_rows(&logits, hidden.n_places);
+        }
         if !self.c.is_empty() {
             for row in logits.values_mut().chunks_exact_mut(n_classes) {
                 row.iter_mut().zip(&self.c).for_each(|(logit, c)| *logit += c);
@@ -340,7 +393,7 @@ impl Net {
 
     /// Rows without their mean and of length 1, and what each was divided by.
     pub(super) fn centered(&self) -> (Matrix, Vec<f32>) {
-        let width = self.config.n_inputs;
+        let width = self.config.n_address();
         let mut rows = self.w.clone();
         let scales = rows.values_mut().par_chunks_mut(width).map(|row| {
             let mean = row.iter().sum::<f32>() / row.len() as f32;
@@ -359,7 +412,8 @@ impl Net {
 
     /// Negative weights become 0 and addresses unit vectors, where the config says so: all rows, or these.
     pub(super) fn project(&mut self, rows: Option<&[u32]>) {
-        let NetConfig { n_inputs, n_classes, non_negative, rows: form, .. } = self.config;
+        let NetConfig { n_classes, non_negative, rows: form, .. } = self.config;
+        let n_inputs = self.config.n_address();
         if !non_negative && form != Rows::Unit {
             return;
         }
@@ -388,6 +442,19 @@ impl Net {
             self.v.values_mut().par_chunks_mut(n_classes).for_each(clamp);
         }
     }
+}
+
+/// The sums of `n` rows each.
+fn sums_of_rows(matrix: &Matrix, n: usize) -> Matrix {
+    let width = matrix.n_columns();
+    let mut sums = Matrix::zeros(matrix.n_rows() / n, width);
+    let rows = sums.values_mut().chunks_exact_mut(width);
+    for (sum, rows) in rows.zip(matrix.values().chunks_exact(n * width)) {
+        for row in rows.chunks_exact(width) {
+            sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        }
+    }
+    sums
 }
 
 /// Scales a row to length 1; a row of zeros stays.

@@ -139,9 +139,7 @@ impl Experiment for PublishedProjections {
                 let radius = *radius;
                 config.starts.iter().map(move |start| set.published_projection(radius, *start))
             };
-            let outputs: Vec<String> = outputs.iter().map(|id| (*id).to_owned()).collect();
-            let names = images.chain(radii.iter().flat_map(starts));
-            names.map(|name| Input { name, outputs: outputs.clone() }).collect()
+            Input::each(images.chain(radii.iter().flat_map(starts)), outputs)
         };
         let mut inputs = of(ImageSet::Mnist, &config.mnist_radii, MNIST);
         inputs.extend(of(ImageSet::GrayCifar, &config.cifar_radii, CIFAR));

@@ -141,9 +141,8 @@ impl Experiment for TrainProjections {
             let published = config.radii.iter().flat_map(|radius| {
                 (0..config.seeds.len() as u64).map(|at| set.published_projection(*radius, at))
             });
-            let outputs: Vec<String> = outputs.iter().map(|id| (*id).to_owned()).collect();
             let names = set.files().map(str::to_owned).into_iter().chain(published);
-            inputs.extend(names.map(|name| Input { name, outputs: outputs.clone() }));
+            inputs.extend(Input::each(names, &outputs));
         }
         inputs
     }

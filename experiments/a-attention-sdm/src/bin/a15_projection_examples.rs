@@ -102,10 +102,11 @@ impl Experiment for ProjectionExamples {
     }
 
     fn inputs(config: &Config) -> Vec<Input> {
-        let outputs: Vec<String> = Self::OUTPUTS.iter().map(|id| (*id).to_owned()).collect();
         let files = SET.files().map(str::to_owned).into_iter();
-        let names = files.chain([SET.published_projection(config.radius, config.start)]);
-        names.map(|name| Input { name, outputs: outputs.clone() }).collect()
+        Input::each(
+            files.chain([SET.published_projection(config.radius, config.start)]),
+            Self::OUTPUTS,
+        )
     }
 
     fn cost(tier: Tier) -> Cost {

@@ -109,11 +109,7 @@ impl Experiment for Fly {
     fn inputs(_: &Config) -> Vec<Input> {
         let sets =
             [Benchmark::Mnist, Benchmark::FashionMnist, Benchmark::Cifar10, Benchmark::Cifar100];
-        let outputs: Vec<String> = Self::OUTPUTS.iter().map(|id| (*id).to_owned()).collect();
-        sets.iter()
-            .flat_map(|set| set.files())
-            .map(|name| Input { name, outputs: outputs.clone() })
-            .collect()
+        Input::each(sets.into_iter().flat_map(Benchmark::files), Self::OUTPUTS)
     }
 
     fn cost(tier: Tier) -> Cost {

@@ -156,8 +156,7 @@ impl Experiment for Optimizers {
     }
 
     fn inputs(_: &Config) -> Vec<Input> {
-        let outputs: Vec<String> = Self::OUTPUTS.iter().map(|id| (*id).to_owned()).collect();
-        DATA.files().map(|name| Input { name, outputs: outputs.clone() }).into()
+        Input::each(DATA.files(), Self::OUTPUTS)
     }
 
     fn cost(tier: Tier) -> Cost {

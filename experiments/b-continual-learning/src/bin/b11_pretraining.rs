@@ -89,9 +89,7 @@ impl Experiment for Pretraining {
     }
 
     fn inputs(_: &Config) -> Vec<Input> {
-        let outputs: Vec<String> = Self::OUTPUTS.iter().map(|id| (*id).to_owned()).collect();
-        let files = [DATA, BEFORE].into_iter().flat_map(Benchmark::files);
-        files.map(|name| Input { name, outputs: outputs.clone() }).collect()
+        Input::each([DATA, BEFORE].into_iter().flat_map(Benchmark::files), Self::OUTPUTS)
     }
 
     fn cost(tier: Tier) -> Cost {

@@ -9,7 +9,7 @@
 //! *Data:* `just data cifar10-convmixer`.
 //!
 //! *Departures:* no pretraining; at laptop at most 60 epochs a task and a switch after 0.8 of the first task's samples,
-//! as in b03; the paper tier has one order of classes, and the published switch at 2,000 epochs. EWC has the exact
+//! as in b03; the paper tier has one order of classes, and 2,000 epochs with that switch and with the published one. EWC has the exact
 //! Fisher information of samples, with the strength that b03 chooses on held-out samples.
 
 use std::process::ExitCode;
@@ -36,14 +36,28 @@ const NETS: [(PaperMethod, Color); 2] =
 #[serde(deny_unknown_fields)]
 struct Length {
     epochs: usize,
-    /// The GABA switch, in samples.
+    /// The GABA switch, as a part of the samples of the first task.
     switch: f64,
 }
+
+impl Length {
+    /// With the switch of b03.
+    const fn of(epochs: usize) -> Self {
+        Self { epochs, switch: 0.8 }
+    }
+
+    fn name(self) -> String {
+        format!("epochs_{}.switch_{}", self.epochs, self.switch)
+    }
+}
+
+/// Authors' code: a switch after 5,000,000 samples, of 10,000 an epoch.
+const PUBLISHED: Length = Length { epochs: 2000, switch: 0.25 };
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    /// From short to long.
+    /// From short to long, with the published one last.
     lengths: Vec<Length>,
     n_neurons: usize,
     /// Strength of EWC.
@@ -95,14 +109,12 @@ impl Experiment for Schedules {
     type Measured = Measured;
 
     fn config(tier: Tier) -> Config {
-        let as_in_b03 = |epochs: usize| Length { epochs, switch: 0.8 * epochs as f64 * 10_000.0 };
         let (lengths, orders) = match tier {
-            Tier::Smoke => (vec![as_in_b03(1), as_in_b03(2)], vec![None]),
-            Tier::Laptop => ([6, 20, 60].map(as_in_b03).to_vec(), vec![None, Some(3), Some(15)]),
+            Tier::Smoke => (vec![Length::of(1), Length::of(2)], vec![None]),
+            Tier::Laptop => ([6, 20, 60].map(Length::of).to_vec(), vec![None, Some(3), Some(15)]),
             Tier::Paper => {
-                // Authors' code, without pretraining.
-                let published = Length { epochs: 2000, switch: 5e6 };
-                (vec![as_in_b03(60), as_in_b03(300), published], vec![None])
+                let lengths = [60, 300, 2000].map(Length::of).into_iter().chain([PUBLISHED]);
+                (lengths.collect(), vec![None])
             }
         };
         let seeds = (0..orders.len() as u64).collect();
@@ -124,8 +136,7 @@ impl Experiment for Schedules {
     }
 
     fn inputs(_: &Config) -> Vec<Input> {
-        let outputs: Vec<String> = Self::OUTPUTS.iter().map(|id| (*id).to_owned()).collect();
-        DATA.files().map(|name| Input { name, outputs: outputs.clone() }).into()
+        Input::each(DATA.files(), Self::OUTPUTS)
     }
 
     fn cost(tier: Tier) -> Cost {
@@ -165,7 +176,7 @@ impl Experiment for Schedules {
         for (method, _) in NETS {
             for (at, length) in config.lengths.iter().enumerate() {
                 if let Some(accuracy) = measured.estimate(config, method, at) {
-                    let name = format!("{}.epochs_{}.accuracy", method.name(), length.epochs);
+                    let name = format!("{}.{}.accuracy", method.name(), length.name());
                     numbers.insert(name, accuracy.mean.drift_tol(0.03));
                 }
             }
@@ -184,9 +195,9 @@ impl Experiment for Schedules {
     }
 
     fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
-        let longest = config.lengths.len() - 1;
-        let published = config.lengths[longest].epochs == 2000 && config.n_neurons == 1000;
-        let net = |method| measured.estimate(config, method, longest).map(|e| e.mean);
+        let last = config.lengths.len() - 1;
+        let published = config.lengths[last] == PUBLISHED && config.n_neurons == 1000;
+        let net = |method| measured.estimate(config, method, last).map(|e| e.mean);
         let (Some(ewc), Some(sdm)) = (net(PaperMethod::SdmEwc), net(PaperMethod::Sdm)) else {
             return Vec::new();
         };
@@ -194,11 +205,12 @@ impl Experiment for Schedules {
             return Vec::new();
         };
         let source = "a secondary source on the paper's Fig. 3";
+        let why_not = "tasks shorter than 2,000 epochs";
         let ranked = |id: &str, [better, worse]: [(&str, &Number); 2]| {
             let text = format!("{} remembers more than {} after long tasks", better.0, worse.0);
             Claim::about(&format!("b12.{id}"), source, &text)
                 .ordered(&[(better.0, better.1.clone()), (worse.0, worse.1.clone())])
-                .when(published, "tasks shorter than 2,000 epochs")
+                .when(published, why_not)
         };
         let mut claims = vec![
             ranked("sdm_ewc_fly", [("SDMLP + EWC", &ewc), ("FlyModel", &fly)]),
@@ -206,13 +218,14 @@ impl Experiment for Schedules {
         ];
         for (method, _) in NETS {
             let at = |length| measured.estimate(config, method, length).map(|e| e.mean.value);
-            let (Some(short), Some(long)) = (at(0), at(longest)) else { continue };
+            let (Some(short), Some(long)) = (at(0), at(last)) else { continue };
             let text = format!("{} at 60 epochs a task is as good as at 2,000", method.label());
             let gap = Number::exact((long - short).abs());
             claims.push(
                 Claim::about(&format!("b12.{}_60_for_2000", method.name()), Claim::OURS, &text)
                     .at_most(0.05, "difference of mean accuracies", &gap)
-                    .when(published, "tasks shorter than 2,000 epochs"),
+                    .when(published, why_not)
+                    .note("at the published length and switch, without pretraining"),
             );
         }
         claims
@@ -243,7 +256,8 @@ fn learned(
     let (method, length, order) = unit;
     let Length { epochs, switch } = config.lengths[length];
     let split = DATA.split(config.orders[order], config.classes_per_task)?;
-    let name = format!("{}, {epochs} epochs, order {order}", method.name());
+    let switch = switch * (epochs * train.of(&split.tasks()[0]).len()) as f64;
+    let name = format!("{}, {}, order {order}", method.name(), config.lengths[length].name());
     // One name for all lengths: they begin with the same weights.
     let purpose = format!("{}, order {order}", method.name());
     let draws =
@@ -267,51 +281,50 @@ fn learned(
 
 /// What is remembered in the end against the epochs of a task.
 fn by_length(config: &Config, measured: &Measured) -> Figure {
-    let epochs: Vec<f64> = config.lengths.iter().map(|length| length.epochs as f64).collect();
     let mut panel =
         Panel::new(Axis::log10("epochs of a task"), Axis::linear("accuracy").range(0.0, 1.0));
     for (method, color) in NETS {
-        let estimates: Option<Vec<Estimate>> =
-            (0..epochs.len()).map(|length| measured.estimate(config, method, length)).collect();
-        let Some(estimates) = estimates else { continue };
+        let all = config
+            .lengths
+            .iter()
+            .enumerate()
+            .filter_map(|(at, length)| Some((*length, measured.estimate(config, method, at)?)));
+        let (published, others): (Vec<_>, Vec<_>) = all.partition(|(at, _)| *at == PUBLISHED);
+        let (x, estimates): (Vec<f64>, Vec<Estimate>) =
+            others.into_iter().map(|(length, estimate)| (length.epochs as f64, estimate)).unzip();
         let mean: Vec<f64> = estimates.iter().map(|estimate| estimate.mean.value).collect();
-        panel = panel
-            .marks(curve(&epochs, &estimates, method.label(), color))
-            .mark(Mark::points(&epochs, &mean).color(color).series(method.label()));
+        panel = panel.marks(curve(&x, &estimates, method.label(), color)).mark(
+            Mark::points(&x, &mean).color(color).series(&format!("{}, means", method.label())),
+        );
+        for (length, estimate) in published {
+            let point = Mark::points(&[length.epochs as f64], &[estimate.mean.value]);
+            let label = format!("{}, published switch", method.label());
+            panel = panel.mark(point.color(Color::Vermilion).series(&label));
+        }
     }
     if let Some(fly) = measured.fly(config) {
         panel = panel.mark(Mark::hline(fly.mean.value).color(Color::Green).label("FlyModel, once"));
     }
     panel = panel.mark(Mark::hline(0.2).dotted().label("last task only"));
+    let published = if config.lengths.contains(&PUBLISHED) {
+        " Vermilion points: the published switch, a quarter into the first task."
+    } else {
+        ""
+    };
     Figure::new("B-y03", "What is remembered against the length of a task")
         .caption(&format!(
             "Accuracy on all ten classes of CIFAR-10 embeddings after five tasks of two classes, against the epochs of \
-             a task: {}. The FlyModel passes over its samples once. Dotted: knowing the last task only.",
+             a task, with the switch 0.8 into the first task: {}.{published} The FlyModel passes over its samples once. \
+             Dotted: knowing the last task only.",
             orders(config)
         ))
         .panel(panel)
 }
 
-/// The running accuracy of the longest training.
+/// The running accuracy of the longest trainings.
 fn over_training(config: &Config, measured: &Measured) -> Figure {
-    let longest = config.lengths.len() - 1;
-    let n_tasks = DATA.n_classes().div_ceil(config.classes_per_task) as f64;
-    let mut panel = Panel::new(
-        Axis::linear("tasks learned").range(0.0, n_tasks),
-        Axis::linear("accuracy so far").range(0.0, 1.0),
-    );
-    let bound = Mark::line(&[0.0, n_tasks], &[0.0, 1.0]).color(Color::Gray).dotted();
-    panel = panel.mark(bound.series("nothing forgotten"));
-    let drawn = NETS.map(|(method, color)| (method, longest, color));
-    for (method, length, color) in drawn.into_iter().chain([(PaperMethod::Fly, 0, Color::Green)]) {
-        let runs: Vec<Scores> = measured.runs(method, length).into_iter().cloned().collect();
-        let Ok(over_time) = Scores::running_mean(&runs) else { continue };
-        let (x, y): (Vec<f64>, Vec<f64>) =
-            over_time.iter().map(|[part, mean, _]| (n_tasks * part, *mean)).unzip();
-        panel = panel.mark(Mark::line(&x, &y).color(color).label(method.label()));
-    }
-    let epochs = config.lengths[longest].epochs;
-    Figure::new("B-y04", &format!("Accuracy over training, {epochs} epochs a task"))
+    let longest = config.lengths.iter().map(|length| length.epochs).max().unwrap_or(0);
+    let mut figure = Figure::new("B-y04", &format!("Accuracy over training, {longest} epochs a task"))
         .caption(&format!(
             "Accuracy on the test samples of the classes seen so far, times the part of the tasks that was seen, as the \
              paper's Fig. 3 has it, for the longest tasks of this tier: {}. The FlyModel's single pass is stretched \
@@ -319,7 +332,29 @@ fn over_training(config: &Config, measured: &Measured) -> Figure {
             orders(config)
         ))
         .width(Width::Page)
-        .panel(panel)
+        .columns(2)
+        .share_y();
+    let n_tasks = DATA.n_classes().div_ceil(config.classes_per_task) as f64;
+    for (at, length) in config.lengths.iter().enumerate().filter(|(_, l)| l.epochs == longest) {
+        let mut panel = Panel::new(
+            Axis::linear("tasks learned").range(0.0, n_tasks),
+            Axis::linear("accuracy so far").range(0.0, 1.0),
+        )
+        .title(&format!("switch {} into the first task", length.switch));
+        let bound = Mark::line(&[0.0, n_tasks], &[0.0, 1.0]).color(Color::Gray).dotted();
+        panel = panel.mark(bound.series("nothing forgotten"));
+        let nets = NETS.map(|(method, color)| (method, at, color));
+        for (method, length, color) in nets.into_iter().chain([(PaperMethod::Fly, 0, Color::Green)])
+        {
+            let runs: Vec<Scores> = measured.runs(method, length).into_iter().cloned().collect();
+            let Ok(over_time) = Scores::running_mean(&runs) else { continue };
+            let (x, y): (Vec<f64>, Vec<f64>) =
+                over_time.iter().map(|[part, mean, _]| (n_tasks * part, *mean)).unzip();
+            panel = panel.mark(Mark::line(&x, &y).color(color).label(method.label()));
+        }
+        figure = figure.panel(panel);
+    }
+    figure
 }
 
 fn orders(config: &Config) -> String {
