@@ -15,6 +15,8 @@ const CONTRAST: f32 = 10.0 / (255.0 * 255.0);
 const WHITENING: f64 = 0.1;
 /// Images whose features are computed together.
 const BATCH: usize = 32;
+/// Images at most that means and deviations of features are taken from.
+const STANDARD: usize = 2000;
 
 /// How the features are learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +35,8 @@ pub struct PatchFeaturesConfig {
 /// A frozen map from images to features, learned without labels, after Coates and Ng.
 ///
 /// Each piece x is brought to mean 0 and contrast 1 and whitened; with zₖ its distance from center k and μ their mean,
-/// it answers fₖ = max(0, μ − zₖ). Features of an image are the means of f over each quarter of its places:
-/// `4 · n_centers` numbers, none negative.
+/// it answers fₖ = max(0, μ − zₖ). Features of an image are the means of f over each quarter of its places, each brought
+/// to mean 0 and variance 1 over the images learned from: `4 · n_centers` numbers.
 ///
 /// # Determinism
 ///
@@ -68,6 +70,8 @@ pub struct PatchFeatures {
     whitening: Matrix,
     /// `[center, number]`.
     centers: Matrix,
+    /// Mean and deviation of each feature.
+    moments: Vec<[f32; 2]>,
 }
 
 impl PatchFeatures {
@@ -94,9 +98,15 @@ impl PatchFeatures {
         let mut pieces = sampled(images.inputs(), patches, n_samples, rng)?;
         normalize_contrast(&mut pieces);
         let (mean, whitening) = whitening(&pieces)?;
-        let mut features = Self { patches, mean, whitening, centers: Matrix::zeros(0, 0) };
+        let mut features =
+            Self { patches, mean, whitening, centers: Matrix::zeros(0, 0), moments: Vec::new() };
         let pieces = features.whitened(pieces)?;
         features.centers = k_means(&pieces, n_centers, n_rounds, rng)?;
+        features.moments = vec![[0.0, 1.0]; features.n_features()];
+        let mut order: Vec<usize> = (0..images.len()).collect();
+        rng.shuffle(&mut order);
+        order.truncate(STANDARD);
+        features.moments = moments(features.of(&images.select(&order))?.inputs());
         Ok(features)
     }
 
@@ -140,6 +150,11 @@ impl PatchFeatures {
             let features = &mut features[(4 * image + quarter) * n_centers..][..n_centers];
             for (feature, distance) in features.iter_mut().zip(distances) {
                 *feature += share * (mean - distance).max(0.0);
+            }
+        }
+        for image in features.chunks_exact_mut(self.n_features()) {
+            for (feature, [mean, deviation]) in image.iter_mut().zip(&self.moments) {
+                *feature = (*feature - mean) / deviation;
             }
         }
         Ok(())
@@ -212,6 +227,25 @@ fn whitening(pieces: &Matrix) -> Result<(Vec<f32>, Matrix), ContinualError> {
     #[expect(clippy::cast_possible_truncation, reason = "rounded to 32 bits")]
     let narrow = |values: Vec<f64>| values.into_iter().map(|x| x as f32).collect::<Vec<f32>>();
     Ok((narrow(mean), Matrix::from_rows(width, width, narrow(matrix))?))
+}
+
+/// Mean and deviation of each column; 1 for the deviation of a column that does not vary.
+fn moments(rows: &Matrix) -> Vec<[f32; 2]> {
+    let n = rows.n_rows().max(1) as f64;
+    let mut sums = vec![[0.0_f64; 2]; rows.n_columns()];
+    for row in rows.rows() {
+        for ([sum, squares], x) in sums.iter_mut().zip(row) {
+            *sum += f64::from(*x) / n;
+            *squares += f64::from(*x) * f64::from(*x) / n;
+        }
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "rounded to 32 bits")]
+    let of = |[mean, square]: [f64; 2]| {
+        let variance = square - mean * mean;
+        let deviation = if variance > 1e-9 * square { variance.sqrt() } else { 1.0 };
+        [mean as f32, deviation as f32]
+    };
+    sums.into_iter().map(of).collect()
 }
 
 /// The distance of each row of `a` from each row of `b`, `[row of a, row of b]`.
@@ -311,6 +345,7 @@ mod tests {
         let (mean, matrix) = whitening(&pieces).unwrap();
         let before = symmetric_eigen(&covariance(&pieces)).unwrap();
         let features = PatchFeatures {
+            moments: Vec::new(),
             patches: Patches { side: 1, channels: 3, size: 1, stride: 1 },
             mean,
             whitening: matrix,
@@ -375,11 +410,14 @@ mod tests {
         let of = features.of(&Dataset::new(two, vec![0, 0], 1).unwrap()).unwrap();
         let (first, second) = (of.inputs().row(0), of.inputs().row(1));
         assert_eq!(first.len(), 24);
-        // Pieces begin at rows and columns 0 to 4, of which 0 to 2 are the upper left quarter: the piece at (0, 0) of
-        // the first image is the piece at (4, 4) of the second.
-        assert_ne!(first[..6], first[18..]);
+        // Pieces begin at rows and columns 0 to 4, of which 0 to 2 are the upper left quarter.
         assert_ne!(first[..6], second[..6]);
-        assert!(first.iter().chain(second).all(|f| *f >= 0.0));
+        assert_ne!(first[18..], second[18..]);
+        // Over the images learned from, features have mean 0 and variance 1.
+        let all = features.of(&data).unwrap();
+        for [mean, deviation] in moments(all.inputs()) {
+            assert!(mean.abs() < 1e-5 && (deviation - 1.0).abs() < 1e-3, "{mean} {deviation}");
+        }
         assert!(features.of(&Dataset::new(Matrix::zeros(1, 63), vec![0], 1).unwrap()).is_err());
     }
 
