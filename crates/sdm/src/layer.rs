@@ -10,16 +10,18 @@
 //! - [`Learner`]: a net with its optimizer: steps of gradient descent.
 
 mod activation;
+mod config;
 mod gradients;
 mod learner;
 mod net;
 mod patches;
 
 pub use activation::{Activation, Anneal, Inhibition};
+pub use config::{NetConfig, Rows};
 pub use gradients::Gradients;
 use learner::softmax;
 pub use learner::{Learner, LearnerConfig, cross_entropy};
-pub use net::{Hidden, Net, NetConfig, Rows};
+pub use net::{Hidden, Net};
 pub use patches::Patches;
 
 #[cfg(test)]

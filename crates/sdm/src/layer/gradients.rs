@@ -6,7 +6,8 @@ use kernels::{KernelError, Matrix, product_transposed, sum_of_rows, transposed_p
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::net::{Active, Hidden, Net, Rows};
+use super::Rows;
+use super::net::{Active, Hidden, Net};
 use crate::SdmError;
 
 /// Neurons whose gradients one task sums. Each is summed alone, so that nothing depends on it but speed.

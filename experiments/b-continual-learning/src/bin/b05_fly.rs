@@ -115,7 +115,7 @@ impl Experiment for Fly {
     fn cost(tier: Tier) -> Cost {
         match tier {
             Tier::Smoke => Cost { minutes: 0.1, memory_mb: 1200, disk_mb: 1 },
-            Tier::Laptop => Cost { minutes: 2.5, memory_mb: 1500, disk_mb: 1 },
+            Tier::Laptop => Cost { minutes: 1.5, memory_mb: 1500, disk_mb: 1 },
             Tier::Paper => Cost { minutes: 12.0, memory_mb: 1500, disk_mb: 1 },
         }
     }

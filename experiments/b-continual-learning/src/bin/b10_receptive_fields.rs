@@ -118,7 +118,7 @@ impl Experiment for ReceptiveFields {
     fn cost(tier: Tier) -> Cost {
         match tier {
             Tier::Smoke => Cost { minutes: 0.2, memory_mb: 900, disk_mb: 1 },
-            Tier::Laptop => Cost { minutes: 1.5, memory_mb: 1200, disk_mb: 2 },
+            Tier::Laptop => Cost { minutes: 1.0, memory_mb: 1200, disk_mb: 2 },
             Tier::Paper => Cost { minutes: 150.0, memory_mb: 1200, disk_mb: 2 },
         }
     }
