@@ -1,6 +1,6 @@
 //! What there is, where it lies, and what a run would do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -159,6 +159,33 @@ fn missing_for(experiment: &Experiment, store: &Store, output: &str) -> Option<S
     let missing = inputs
         .find(|input| input.outputs.iter().any(|other| other == output) && is_missing(&input.name));
     missing.map(|input| input.name.clone())
+}
+
+/// What to say before a run of experiments for which data are missing: how many figures and tables will be skipped,
+/// and how to get the data; none if all are there.
+pub fn lacking(experiments: &BTreeMap<String, Experiment>, store: &Store) -> Option<String> {
+    let mut sets = BTreeSet::new();
+    let mut skipped = BTreeSet::new();
+    for experiment in experiments.values() {
+        for input in &experiment.description.inputs {
+            if !matches!(store.locate(&input.name), Err(manifest::Error::Missing { .. })) {
+                continue;
+            }
+            sets.insert(input.name.split('/').next().unwrap_or(&input.name));
+            let all = &experiment.description.outputs;
+            skipped.extend(if input.outputs.is_empty() { all } else { &input.outputs });
+        }
+    }
+    if sets.is_empty() {
+        return None;
+    }
+    let (n, each) = (skipped.len(), sets.into_iter().collect::<Vec<_>>());
+    let figures = if n == 1 { "figure or table" } else { "figures and tables" };
+    Some(format!(
+        "data missing: {n} {figures} will be skipped. Get {} with ./just data, or name your copy in \
+         ENGRAM_DATA_MIRROR.",
+        each.join(", ")
+    ))
 }
 
 /// Prints every figure and table with its experiment, cost, state and verdicts; where no result counts,

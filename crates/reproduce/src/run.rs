@@ -12,7 +12,7 @@ use manifest::Store;
 use record::{Results, Tier};
 
 use crate::catalog::{Catalog, Experiment, ordered};
-use crate::plan::{State, expected_seconds, state};
+use crate::plan::{State, expected_seconds, lacking, state};
 use crate::{table, terminal};
 
 /// What a run is given besides the experiments.
@@ -67,6 +67,9 @@ pub fn run(
     let order = ordered(&experiments)?;
     let results = options.folder();
     let mut clock = Clock::new(&order, &experiments, &results);
+    if let Some(lacking) = lacking(&experiments, store) {
+        clock.say(&lacking);
+    }
     let mut ended = BTreeMap::new();
     for id in &order {
         let experiment = &experiments[id];

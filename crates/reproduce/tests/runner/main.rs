@@ -88,6 +88,8 @@ fn figures_without_their_data_are_skipped_with_the_command_that_gets_it() {
     let experiment = succeed(runner(results.path(), &["run", "a02", "smoke"]));
     let figure = runner(results.path(), &["run", "A-x03", "smoke"]).output().unwrap();
     assert!(!figure.status.success());
+    let before = text(&experiment.stderr);
+    assert!(before.contains("data missing: 1 figure or table will be skipped"), "{before}");
     for told in [text(&experiment.stdout), text(&figure.stdout)] {
         assert!(
             told.contains("A-x03: skipped: data") && told.contains("just data attention-sdm"),
