@@ -106,7 +106,7 @@ impl Experiment for ActiveNeurons {
     fn cost(tier: Tier) -> Cost {
         match tier {
             Tier::Smoke => Cost { minutes: 0.2, memory_mb: 400, disk_mb: 1 },
-            Tier::Laptop => Cost { minutes: 4.0, memory_mb: 500, disk_mb: 1 },
+            Tier::Laptop => Cost { minutes: 3.5, memory_mb: 500, disk_mb: 1 },
             Tier::Paper => Cost { minutes: 600.0, memory_mb: 500, disk_mb: 1 },
         }
     }

@@ -240,7 +240,7 @@ impl Experiment for Ingredients {
     fn cost(tier: Tier) -> Cost {
         match tier {
             Tier::Smoke => Cost { minutes: 0.3, memory_mb: 500, disk_mb: 1 },
-            Tier::Laptop => Cost { minutes: 4.0, memory_mb: 600, disk_mb: 2 },
+            Tier::Laptop => Cost { minutes: 3.5, memory_mb: 600, disk_mb: 2 },
             Tier::Paper => Cost { minutes: 120.0, memory_mb: 600, disk_mb: 2 },
         }
     }

@@ -162,7 +162,7 @@ impl Experiment for Optimizers {
     fn cost(tier: Tier) -> Cost {
         match tier {
             Tier::Smoke => Cost { minutes: 0.2, memory_mb: 500, disk_mb: 1 },
-            Tier::Laptop => Cost { minutes: 4.0, memory_mb: 600, disk_mb: 2 },
+            Tier::Laptop => Cost { minutes: 3.5, memory_mb: 600, disk_mb: 2 },
             Tier::Paper => Cost { minutes: 150.0, memory_mb: 600, disk_mb: 2 },
         }
     }

@@ -118,7 +118,7 @@ impl Experiment for GabaSwitch {
     fn cost(tier: Tier) -> Cost {
         match tier {
             Tier::Smoke => Cost { minutes: 0.1, memory_mb: 500, disk_mb: 1 },
-            Tier::Laptop => Cost { minutes: 3.5, memory_mb: 600, disk_mb: 1 },
+            Tier::Laptop => Cost { minutes: 3.0, memory_mb: 600, disk_mb: 1 },
             Tier::Paper => Cost { minutes: 250.0, memory_mb: 600, disk_mb: 1 },
         }
     }
