@@ -1,0 +1,272 @@
+//! Reading activations: what there is, rows in their order, and whole chunks.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+
+use super::capture::{ACTIVATIONS, DOCUMENTS, HOOKS, N_FIXED, POSITIONS, TOKENS};
+use super::rows::{Rows, Stored};
+use super::{Capture, RowLayout};
+use crate::error::{Error, Result};
+use crate::layout::index;
+use crate::source::Source;
+
+/// What a store of activations says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// What it holds.
+    pub capture: Capture,
+    /// Its rows.
+    pub n_rows: u64,
+    /// How they are laid out.
+    pub layout: RowLayout,
+}
+
+/// Reads a finished store of activations.
+///
+/// Opening reads the metadata of all shards and no row; every chunk that is read later is checked
+/// against its checksum. Reading needs no more memory than the rows asked for, and one chunk where
+/// they do not begin and end with one.
+#[derive(Debug)]
+pub struct ActivationReader {
+    source: Source,
+    capture: Capture,
+    /// The column of each hook.
+    column_idx: Vec<usize>,
+    layout: RowLayout,
+    /// The first row of each shard, and the number of all rows.
+    first_rows: Vec<u64>,
+}
+
+/// One chunk, among all of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowChunk {
+    shard_idx: usize,
+    chunk_idx: usize,
+    /// Its first row, counted over the whole store.
+    pub(crate) first_row: u64,
+    pub(crate) n_rows: usize,
+}
+
+/// Rows as they are stored, for hooks in the order of the reader.
+#[derive(Debug)]
+pub(crate) struct StoredRows {
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) positions: Vec<u32>,
+    pub(crate) documents: Vec<u64>,
+    pub(crate) row_idx: Vec<u64>,
+    pub(crate) hooks: Vec<Stored>,
+}
+
+impl ActivationReader {
+    /// What a store holds, for one who does not know it yet.
+    ///
+    /// # Errors
+    /// As for [`Self::open`], but for a mismatch.
+    pub fn describe(folder: &Path) -> Result<Description> {
+        let source = Source::open(folder, ACTIVATIONS)?;
+        let (capture, layout) = Capture::from_schema(&source.schema, folder)?;
+        Ok(Description { capture, n_rows: source.n_rows(TOKENS), layout })
+    }
+
+    /// Opens a store that must hold what is `expected`. Its hooks may be some of the store's, in
+    /// any order; rows come with exactly these.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] names the first field that differs. [`Error::Unfinished`],
+    /// [`Error::MissingShard`], [`Error::Foreign`], [`Error::Version`], [`Error::Damaged`] and
+    /// [`Error::Hdf5`] say what is wrong with which file.
+    pub fn open(folder: &Path, expected: &Capture) -> Result<Self> {
+        expected.check()?;
+        let source = Source::open(folder, ACTIVATIONS)?;
+        let (found, layout) = Capture::from_schema(&source.schema, folder)?;
+        let column_idx = must_hold(expected, &found, folder)?;
+        let mut first_rows = vec![0];
+        for (shard_idx, shard) in source.shards.iter().enumerate() {
+            let n_rows = shard.n_rows(TOKENS);
+            let is_last = shard_idx + 1 == source.shards.len();
+            let is_full =
+                n_rows == layout.shard_rows() || (is_last && n_rows < layout.shard_rows());
+            let is_even = (0..source.schema.columns.len()).all(|at| shard.n_rows(at) == n_rows);
+            if !is_full || !is_even || n_rows == 0 {
+                let expected = format!("{} in each data set", layout.shard_rows());
+                return Err(Error::damaged(&shard.path, "rows", expected, n_rows));
+            }
+            first_rows.push(first_rows[shard_idx] + n_rows as u64);
+        }
+        Ok(Self { source, capture: expected.clone(), column_idx, layout, first_rows })
+    }
+
+    /// What was expected, and is there.
+    pub fn capture(&self) -> &Capture {
+        &self.capture
+    }
+
+    /// How rows are laid out.
+    pub fn layout(&self) -> RowLayout {
+        self.layout
+    }
+
+    /// Rows of the store.
+    pub fn n_rows(&self) -> u64 {
+        self.first_rows.last().copied().unwrap_or(0)
+    }
+
+    /// Reads rows in their order into `into`, whose memory is reused.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the range ends past the last row; [`Error::Io`] and [`Error::Damaged`]
+    /// name the file.
+    pub fn read(&self, rows: Range<u64>, into: &mut Rows) -> Result<()> {
+        if rows.end > self.n_rows() || rows.start > rows.end {
+            let what = "end of a range of rows".to_owned();
+            return Err(Error::Shape { what, expected: self.n_rows(), got: rows.end });
+        }
+        let n = usize::try_from(rows.end - rows.start)
+            .map_err(|_| Error::setting("rows", "fewer than fit into memory", rows.end))?;
+        let widths = self.widths();
+        into.resize(n, &widths);
+        let mut stored = self.buffer(self.layout.chunk_rows);
+        let mut at = 0;
+        while at < n {
+            let chunk = self.chunk_at(rows.start + at as u64);
+            self.read_chunk(chunk, &mut stored, 0)?;
+            let skip = index(rows.start + at as u64 - chunk.first_row);
+            let take = (chunk.n_rows - skip).min(n - at);
+            into.row_idx[at..at + take].copy_from_slice(&stored.row_idx[skip..skip + take]);
+            into.tokens[at..at + take].copy_from_slice(&stored.tokens[skip..skip + take]);
+            into.positions[at..at + take].copy_from_slice(&stored.positions[skip..skip + take]);
+            into.documents[at..at + take].copy_from_slice(&stored.documents[skip..skip + take]);
+            for ((hook, width), stored) in into.hooks.iter_mut().zip(&widths).zip(&stored.hooks) {
+                stored.decode(skip * width, &mut hook[at * width..(at + take) * width]);
+            }
+            at += take;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn widths(&self) -> Vec<usize> {
+        self.capture.hooks.iter().map(|hook| hook.width).collect()
+    }
+
+    /// Bytes of a row in the stored type, with all that belongs to it.
+    pub(crate) fn row_bytes(&self) -> usize {
+        let width: usize = self.widths().iter().sum();
+        width * self.capture.dtype.element().bytes() + 24
+    }
+
+    /// Memory for `n` rows in the stored type.
+    pub(crate) fn buffer(&self, n: usize) -> StoredRows {
+        let hooks =
+            self.widths().into_iter().map(|width| Stored::zeros(self.capture.dtype, n * width));
+        StoredRows {
+            tokens: vec![0; n],
+            positions: vec![0; n],
+            documents: vec![0; n],
+            row_idx: vec![0; n],
+            hooks: hooks.collect(),
+        }
+    }
+
+    /// All chunks in their order.
+    pub(crate) fn chunks(&self) -> Vec<RowChunk> {
+        let shards = self.source.shards.iter().enumerate();
+        shards
+            .flat_map(|(shard_idx, shard)| {
+                let n_chunks = shard.n_chunks(TOKENS);
+                (0..n_chunks).map(move |chunk_idx| self.chunk(shard_idx, chunk_idx))
+            })
+            .collect()
+    }
+
+    fn chunk(&self, shard_idx: usize, chunk_idx: usize) -> RowChunk {
+        let rows = self.source.shards[shard_idx].chunk_rows(TOKENS, chunk_idx);
+        let first_row = self.first_rows[shard_idx] + rows.start as u64;
+        RowChunk { shard_idx, chunk_idx, first_row, n_rows: rows.len() }
+    }
+
+    /// The chunk that holds a row.
+    fn chunk_at(&self, row: u64) -> RowChunk {
+        let shard_idx = self.first_rows.partition_point(|first| *first <= row) - 1;
+        let within = row - self.first_rows[shard_idx];
+        self.chunk(shard_idx, index(within / self.layout.chunk_rows as u64))
+    }
+
+    /// Reads a chunk into the rows of a buffer from `at` on.
+    pub(crate) fn read_chunk(
+        &self,
+        chunk: RowChunk,
+        into: &mut StoredRows,
+        at: usize,
+    ) -> Result<()> {
+        let RowChunk { shard_idx, chunk_idx, first_row, n_rows } = chunk;
+        let shard = &self.source.shards[shard_idx];
+        let mut file: File = shard.open_file()?;
+        let rows = at..at + n_rows;
+        let mut read = |column_idx, bytes: &mut [u8]| {
+            shard.read_chunk(&mut file, column_idx, chunk_idx, bytes)
+        };
+        read(TOKENS, bytemuck::cast_slice_mut(&mut into.tokens[rows.clone()]))?;
+        read(POSITIONS, bytemuck::cast_slice_mut(&mut into.positions[rows.clone()]))?;
+        read(DOCUMENTS, bytemuck::cast_slice_mut(&mut into.documents[rows.clone()]))?;
+        let element = self.capture.dtype.element().bytes();
+        for ((hook, stored), column_idx) in
+            self.capture.hooks.iter().zip(&mut into.hooks).zip(&self.column_idx)
+        {
+            let row_bytes = hook.width * element;
+            read(
+                *column_idx,
+                &mut stored.bytes_mut()[rows.start * row_bytes..rows.end * row_bytes],
+            )?;
+        }
+        for (row_idx, row) in into.row_idx[rows].iter_mut().zip(first_row..) {
+            *row_idx = row;
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a store that holds something else, and finds the columns of the expected hooks.
+fn must_hold(expected: &Capture, found: &Capture, path: &Path) -> Result<Vec<usize>> {
+    let mismatch = |field: &str, expected: String, found: String| Error::Mismatch {
+        path: path.to_owned(),
+        field: field.to_owned(),
+        expected,
+        found,
+    };
+    let fields = [
+        ("model_sha256", &expected.model_sha256, &found.model_sha256),
+        ("tokenizer_sha256", &expected.tokenizer_sha256, &found.tokenizer_sha256),
+        ("text_sha256", &expected.text_sha256, &found.text_sha256),
+    ];
+    for (field, expected, found) in fields {
+        if expected != found {
+            return Err(mismatch(field, expected.clone(), found.clone()));
+        }
+    }
+    if expected.bos != found.bos {
+        return Err(mismatch("bos", format!("{:?}", expected.bos), format!("{:?}", found.bos)));
+    }
+    if expected.dtype != found.dtype {
+        return Err(mismatch("dtype", expected.dtype.name().into(), found.dtype.name().into()));
+    }
+    let mut columns = Vec::new();
+    for hook in &expected.hooks {
+        let Some(at) = found.hooks.iter().position(|other| other.name == hook.name) else {
+            let names: Vec<_> = found.hooks.iter().map(|hook| hook.name.as_str()).collect();
+            return Err(mismatch("hooks", hook.name.clone(), names.join(", ")));
+        };
+        let other = &found.hooks[at];
+        if hook.width != other.width {
+            let field = format!("width of {HOOKS}{}", hook.name);
+            return Err(mismatch(&field, hook.width.to_string(), other.width.to_string()));
+        }
+        if hook.normalization != other.normalization {
+            let field = format!("normalization of {HOOKS}{}", hook.name);
+            let tell = |hook: &super::Hook| format!("{:?}", hook.normalization);
+            return Err(mismatch(&field, tell(hook), tell(other)));
+        }
+        columns.push(N_FIXED + at);
+    }
+    Ok(columns)
+}
