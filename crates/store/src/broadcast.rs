@@ -22,10 +22,10 @@ enum Message<T> {
 /// Gives each item of a stream to `n` receivers, from a thread of its own.
 ///
 /// A receiver may be ahead of the slowest by `depth` items, no more: so at most `depth + 2` are in
-/// memory, shared by all. A receiver that is dropped holds nobody back; when all are, the thread ends. Receivers
-/// belong to threads of their own: one that waits for its end before another begins waits for ever,
-/// unless the stream is no longer than `depth`. On one thread, pass each batch to every dictionary
-/// instead.
+/// memory, shared by all. A receiver that is dropped holds nobody back; when all are, the thread
+/// ends. Receivers belong to threads of their own: one that waits for its end before another begins
+/// waits for ever, unless the stream is no longer than `depth`. On one thread, pass each batch to
+/// every dictionary instead.
 ///
 /// # Examples
 ///

@@ -9,8 +9,8 @@ use crate::schema::Schema;
 use crate::shard::{ShardWriter, Summary, create_file, write_array};
 
 /// Data sets of the index.
-pub(crate) const SHARD_DIGESTS: &str = "shard_digests";
-pub(crate) const SHARD_ROWS: &str = "shard_rows";
+pub(crate) const DIGESTS: &str = "digests";
+pub(crate) const N_ROWS: &str = "n_rows";
 
 pub(crate) struct Sink {
     folder: Folder,
@@ -109,8 +109,8 @@ impl Sink {
         self.schema.attributes.write(&file).during(op, &partial)?;
         let digests: Vec<u32> = self.complete.iter().map(|shard| shard.digest).collect();
         let rows: Vec<u64> = self.complete.iter().flat_map(|shard| shard.rows.clone()).collect();
-        write_array(&file, SHARD_DIGESTS, &digests).during(op, &partial)?;
-        write_array(&file, SHARD_ROWS, &rows).during(op, &partial)?;
+        write_array(&file, DIGESTS, &digests).during(op, &partial)?;
+        write_array(&file, N_ROWS, &rows).during(op, &partial)?;
         file.flush().during(op, &partial)?;
         file.close().during(op, &partial)?;
         self.folder.publish(&index)

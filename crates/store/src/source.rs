@@ -9,7 +9,7 @@ use crate::error::{During, Error, Result, same_count};
 use crate::folder::Folder;
 use crate::layout::ShardLayout;
 use crate::schema::{Attributes, Schema, VERSION};
-use crate::sink::{SHARD_DIGESTS, SHARD_ROWS};
+use crate::sink::{DIGESTS, N_ROWS};
 
 /// The attributes that say what a file is.
 pub(crate) const FORMAT: &str = "format";
@@ -45,8 +45,8 @@ impl Source {
         let attributes = Attributes::read(&file, &index)?;
         check_format(&attributes, format, &index)?;
         let array = |name: &str| file.dataset(name).during(op, &index);
-        let digests: Vec<u32> = read_small(&array(SHARD_DIGESTS)?, &index)?;
-        let rows: Vec<u64> = read_small(&array(SHARD_ROWS)?, &index)?;
+        let digests: Vec<u32> = read_small(&array(DIGESTS)?, &index)?;
+        let rows: Vec<u64> = read_small(&array(N_ROWS)?, &index)?;
         let mut shards: Vec<ShardLayout> = Vec::new();
         for (shard_idx, digest) in digests.iter().enumerate() {
             let path = folder.shard(shard_idx);

@@ -84,7 +84,7 @@ pub struct Hook {
     pub normalization: Normalization,
 }
 
-/// How rows are laid out in chunks and shards. Both sides of the trade are in bytes.
+/// How rows are laid out in chunks and shards.
 ///
 /// A chunk is what is read at once, so small ones shuffle better and large ones read faster; about
 /// a megabyte serves both. A shard is what a killed writer loses at most.

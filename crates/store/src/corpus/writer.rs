@@ -15,7 +15,7 @@ pub struct CorpusWriter {
     sink: Sink,
     info: CorpusInfo,
     layout: CorpusLayout,
-    /// The document in bytes' order for one call, reused.
+    /// Ends of the labels of a document, counted in the shard. Its memory is reused.
     indptr: Vec<u64>,
 }
 

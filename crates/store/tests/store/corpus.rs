@@ -16,7 +16,7 @@ fn names(all: &str) -> Vec<String> {
     all.split_whitespace().map(str::to_owned).collect()
 }
 
-fn info() -> CorpusInfo {
+pub(crate) fn info() -> CorpusInfo {
     CorpusInfo {
         source_sha256: "d".repeat(64),
         tokenizer_sha256: "e".repeat(64),
@@ -52,7 +52,7 @@ fn document(at: u64) -> LabelledDocument {
     labelled
 }
 
-fn write(folder: &Path, n: u64) {
+pub(crate) fn write(folder: &Path, n: u64) {
     let mut writer = CorpusWriter::create(folder, &info(), LAYOUT).unwrap();
     (0..n).for_each(|at| writer.append(&document(at)).unwrap());
     assert_eq!(writer.n_documents(), n);

@@ -5,50 +5,96 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use store::{ActivationReader, Dtype, Error, Rows};
+use proptest::sample::Index;
+use store::{ActivationReader, CorpusReader, Dtype, LabelledDocument, Result, Rows};
+use tempfile::TempDir;
 
-use crate::{NamedBytes, capture, files, write};
+use crate::{NamedBytes, capture, corpus, files, write};
 
-/// The files of a store, and its rows.
-static STORE: LazyLock<(Vec<NamedBytes>, Rows)> = LazyLock::new(|| {
+/// A store in memory: its files, and what a reader finds in them.
+type Store<T> = LazyLock<(Vec<NamedBytes>, T)>;
+
+static ACTIVATIONS: Store<Rows> =
+    LazyLock::new(|| keep(|folder| write(folder, Dtype::F16, 17), read_activations));
+static CORPUS: Store<Vec<LabelledDocument>> =
+    LazyLock::new(|| keep(|folder| corpus::write(folder, 6), read_corpus));
+
+fn keep<T>(write: impl Fn(&Path), read: impl Fn(&Path) -> Result<T>) -> (Vec<NamedBytes>, T) {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), Dtype::F16, 17);
-    let all = files(folder.path()).into_iter().filter(|file| file.0 != "writer.lock");
-    (all.collect(), read_all(folder.path()).unwrap())
-});
+    write(folder.path());
+    let found = read(folder.path()).unwrap();
+    (files(folder.path()).into_iter().filter(|file| file.0 != "writer.lock").collect(), found)
+}
 
-/// All rows, as a reader finds them.
-fn read_all(folder: &Path) -> Result<Rows, Error> {
+fn read_activations(folder: &Path) -> Result<Rows> {
     let reader = ActivationReader::open(folder, &capture(Dtype::F16))?;
     let mut rows = Rows::default();
     reader.read(0..reader.n_rows(), &mut rows)?;
     Ok(rows)
 }
 
+fn read_corpus(folder: &Path) -> Result<Vec<LabelledDocument>> {
+    let mut reader = CorpusReader::open(folder, &corpus::info())?;
+    let documents = (0..reader.n_documents()).map(|at| {
+        let mut document = LabelledDocument::default();
+        reader.read_document(at, &mut document).map(|()| document)
+    });
+    documents.collect()
+}
+
+/// What happens to a file: bytes are changed, and it may be cut off.
+#[derive(Debug)]
+struct Mutation {
+    file: Index,
+    changes: Vec<(Index, u8)>,
+    keep: Option<Index>,
+}
+
+fn mutation() -> impl Strategy<Value = Mutation> {
+    let changes = prop::collection::vec((any::<Index>(), 1_u8..), 0..8);
+    let keep = prop::option::weighted(0.2, any::<Index>());
+    (any::<Index>(), changes, keep).prop_map(|(file, changes, keep)| Mutation {
+        file,
+        changes,
+        keep,
+    })
+}
+
+/// A folder with the files of a store, one of them changed.
+fn mutated(all: &[NamedBytes], mutation: &Mutation) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let changed = mutation.file.index(all.len());
+    for (at, (name, bytes)) in all.iter().enumerate() {
+        let mut bytes = bytes.clone();
+        if at == changed {
+            for (at, change) in &mutation.changes {
+                let at = at.index(bytes.len());
+                bytes[at] ^= change;
+            }
+            if let Some(keep) = mutation.keep {
+                bytes.truncate(keep.index(bytes.len()));
+            }
+        }
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
-    fn changed_bytes_give_an_error_or_the_right_rows(
-        file in any::<prop::sample::Index>(),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), 1_u8..), 0..8),
-        keep in prop::option::weighted(0.2, any::<prop::sample::Index>()),
-    ) {
-        let (all, right) = &*STORE;
-        let folder = tempfile::tempdir().unwrap();
-        for (name, bytes) in all {
-            fs::write(folder.path().join(name), bytes).unwrap();
+    fn changed_activations_give_an_error_or_the_right_rows(mutation in mutation()) {
+        let (all, right) = &*ACTIVATIONS;
+        if let Ok(found) = read_activations(mutated(all, &mutation).path()) {
+            prop_assert_eq!(&found, right);
         }
-        let (name, mut bytes) = all[file.index(all.len())].clone();
-        for (at, change) in changes {
-            let at = at.index(bytes.len());
-            bytes[at] ^= change;
-        }
-        if let Some(keep) = keep {
-            bytes.truncate(keep.index(bytes.len()));
-        }
-        fs::write(folder.path().join(&name), bytes).unwrap();
-        if let Ok(found) = read_all(folder.path()) {
+    }
+
+    #[test]
+    fn a_changed_corpus_gives_an_error_or_the_right_documents(mutation in mutation()) {
+        let (all, right) = &*CORPUS;
+        if let Ok(found) = read_corpus(mutated(all, &mutation).path()) {
             prop_assert_eq!(&found, right);
         }
     }
