@@ -2,8 +2,8 @@
 //!
 //! `plain` reads every file of the store from its beginning to its end into a buffer of a megabyte.
 //! `in order` reads all rows in the same order, checked and converted; `shuffled` deals an epoch in
-//! batches. From memory, files lie in the system's cache; from disk, the system is told to drop them
-//! before each run, which a virtual machine's host may not do as well.
+//! batches. From memory, files lie in the system's cache; from disk (on Linux), the system is
+//! told to drop them before each run, which a virtual machine's host may not do as well.
 
 #![allow(clippy::unwrap_used, reason = "a bench stops at what it did not expect")]
 
@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use rustix::fs::{Advice, fadvise};
 use seed::Seed;
 use store::{
     ActivationReader, ActivationWriter, BosRule, Capture, Dtype, Hook, NewRows, NonFinite,
@@ -68,10 +67,20 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn drop_caches(files: &[PathBuf]) {
-    for path in files {
-        fadvise(File::open(path).unwrap(), 0, None, Advice::DontNeed).unwrap();
-    }
+/// What is done with files before each run.
+type Prepare = fn(&[PathBuf]);
+
+/// Whence files are read, and what makes them so before each run.
+fn sources() -> Vec<(&'static str, Prepare)> {
+    let mut sources: Vec<(_, Prepare)> = vec![("memory", |_| ())];
+    #[cfg(target_os = "linux")]
+    sources.push(("disk", |files| {
+        use rustix::fs::{Advice, fadvise};
+        for path in files {
+            fadvise(File::open(path).unwrap(), 0, None, Advice::DontNeed).unwrap();
+        }
+    }));
+    sources
 }
 
 fn plain(files: &[PathBuf], buffer: &mut [u8]) {
@@ -107,8 +116,7 @@ fn read(criterion: &mut Criterion) {
         let bytes = files.iter().map(|path| path.metadata().unwrap().len()).sum();
         let reader = Arc::new(ActivationReader::open(folder.path(), &capture(dtype)).unwrap());
         let (mut buffer, mut rows) = (vec![0; 1 << 20], Rows::default());
-        let nothing: fn(&[PathBuf]) = |_| ();
-        for (whence, before) in [("memory", nothing), ("disk", drop_caches)] {
+        for (whence, before) in sources() {
             let mut group = criterion.benchmark_group(format!("read from {whence}"));
             group.throughput(Throughput::Bytes(bytes)).sample_size(10);
             let mut bench = |what: &str, run: &mut dyn FnMut()| {
