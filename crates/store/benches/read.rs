@@ -21,7 +21,7 @@ use store::{
 };
 
 const WIDTH: usize = 256;
-const N_ROWS: usize = 1 << 18;
+const N_ROWS: usize = 1 << 20;
 const BATCH: usize = 4096;
 
 fn capture(dtype: Dtype) -> Capture {
@@ -101,7 +101,7 @@ fn in_order(reader: &ActivationReader, rows: &mut Rows) {
 
 fn shuffled(reader: &Arc<ActivationReader>, rows: &mut Rows) {
     let id = "bench".to_owned();
-    let config = ShuffleConfig { seed: Seed::new(1), id, pool_chunks: 32, batch_rows: BATCH };
+    let config = ShuffleConfig { seed: Seed::new(1), id, pool_chunks: 16, batch_rows: BATCH };
     let mut batches = Shuffle::start(reader, &config, Place::default()).unwrap();
     while batches.next_batch(rows).unwrap() {
         black_box(&*rows);

@@ -4,7 +4,7 @@
 //! converted, so their bytes come from the file itself, into the reader's own buffers.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{During, Error, Result};
@@ -73,14 +73,13 @@ impl ShardLayout {
     /// Reads the rows of one chunk into bytes of exactly their length, and checks them.
     pub(crate) fn read_chunk(
         &self,
-        file: &mut File,
+        file: &File,
         column_idx: usize,
         chunk_idx: usize,
         into: &mut [u8],
     ) -> Result<()> {
         let (address, checksum) = self.columns[column_idx].chunks[chunk_idx];
-        file.seek(SeekFrom::Start(address)).during("read", &self.path)?;
-        file.read_exact(into).during("read", &self.path)?;
+        file.read_exact_at(into, address).during("read", &self.path)?;
         let found = crc32fast::hash(into);
         if found == checksum {
             return Ok(());

@@ -67,8 +67,8 @@ pub struct Place {
 /// # Ok::<(), store::Error>(())
 /// ```
 pub struct Shuffle {
+    config: ShuffleConfig,
     widths: Vec<usize>,
-    batch_rows: usize,
     place: Place,
     n_rows: u64,
     memory_bytes: u64,
@@ -83,6 +83,9 @@ pub struct Shuffle {
 
 /// Rows of some chunks, and the order in which they are dealt.
 struct Pool {
+    /// Which pool of the epoch it is.
+    idx: usize,
+    n_rows: usize,
     rows: StoredRows,
     order: Vec<u32>,
 }
@@ -124,17 +127,17 @@ impl Shuffle {
         let (give_empty, empty) = channel();
         for _ in 0..2 {
             // The receiver lives: this cannot fail.
-            let _ = give_empty.send(Pool { rows: reader.buffer(pool_rows), order: Vec::new() });
+            let _ = give_empty.send(Pool::new(reader.buffer(pool_rows)));
         }
         let (give_full, full) = sync_channel(1);
-        let (reader, config) = (Arc::clone(reader), config.clone());
+        let reader = Arc::clone(reader);
         let widths = reader.widths();
         let worker = spawn(move || {
-            fill_pools(&reader, &config, from.epoch, &chunks, first_pool, &empty, &give_full);
+            fill_pools(&reader, &chunks, pool_chunks, first_pool, &empty, &give_full);
         });
         Ok(Self {
+            config: config.clone(),
             widths,
-            batch_rows,
             place: from,
             n_rows,
             memory_bytes,
@@ -162,7 +165,7 @@ impl Shuffle {
     /// [`Error::Io`] and [`Error::Damaged`] name the file. The epoch is over then.
     pub fn next_batch(&mut self, into: &mut Rows) -> Result<bool> {
         let left = self.n_rows - self.place.row;
-        let n = index(left).min(self.batch_rows);
+        let n = index(left).min(self.config.batch_rows);
         into.resize(n, &self.widths);
         let mut at = 0;
         while at < n {
@@ -185,7 +188,10 @@ impl Shuffle {
     }
 
     fn next_pool(&mut self) -> Result<Pool> {
-        self.full.as_ref().and_then(|full| full.recv().ok()).unwrap_or(Err(Error::Stopped))
+        let next = self.full.as_ref().and_then(|full| full.recv().ok());
+        let mut pool = next.unwrap_or(Err(Error::Stopped))?;
+        pool.shuffle(&self.config, self.place.epoch);
+        Ok(pool)
     }
 }
 
@@ -219,6 +225,18 @@ impl Drop for Shuffle {
 }
 
 impl Pool {
+    fn new(rows: StoredRows) -> Self {
+        Self { idx: 0, n_rows: 0, rows, order: Vec::new() }
+    }
+
+    /// Puts its rows into random order.
+    fn shuffle(&mut self, config: &ShuffleConfig, epoch: u64) {
+        self.order.clear();
+        self.order.extend((0..u32::MAX).take(self.n_rows));
+        let purpose = format!("shuffle: rows of pool {} of epoch {epoch}", self.idx);
+        config.seed.stream(&config.id, &purpose).shuffle(&mut self.order);
+    }
+
     /// Copies some of its rows into a batch, from row `at` on.
     fn deal(&self, rows: &[u32], widths: &[usize], into: &mut Rows, at: usize) {
         for (to, from) in (at..).zip(rows) {
@@ -250,23 +268,20 @@ fn pool_at(chunks: &[RowChunk], pool_chunks: usize, mut row: u64) -> (usize, usi
 /// Reads one pool after the other, as empty ones come back, until the epoch or its reader ends.
 fn fill_pools(
     reader: &ActivationReader,
-    config: &ShuffleConfig,
-    epoch: u64,
     chunks: &[RowChunk],
+    pool_chunks: usize,
     first_pool: usize,
     empty: &Receiver<Pool>,
     full: &SyncSender<Result<Pool>>,
 ) {
-    for (pool_idx, chunks) in chunks.chunks(config.pool_chunks).enumerate().skip(first_pool) {
+    for (pool_idx, chunks) in chunks.chunks(pool_chunks).enumerate().skip(first_pool) {
         let Ok(mut pool) = empty.recv() else { return };
         let read = chunks.iter().try_fold(0, |at, chunk| {
             reader.read_chunk(*chunk, &mut pool.rows, at).map(|()| at + chunk.n_rows)
         });
         let filled = read.map(|n_rows| {
-            pool.order.clear();
-            pool.order.extend((0..u32::MAX).take(n_rows));
-            let purpose = format!("shuffle: rows of pool {pool_idx} of epoch {epoch}");
-            config.seed.stream(&config.id, &purpose).shuffle(&mut pool.order);
+            pool.idx = pool_idx;
+            pool.n_rows = n_rows;
             pool
         });
         let has_failed = filled.is_err();

@@ -1,7 +1,9 @@
 //! The reader below both kinds of store: all shards of a finished store, checked against its index.
 
+use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytemuck::Pod;
 
@@ -108,17 +110,37 @@ fn read_small<T: hdf5::H5Type>(dataset: &hdf5::Dataset, path: &Path) -> Result<V
     dataset.read_raw().during("read", path)
 }
 
+/// The file that was read last stays open, so that the system sees who reads on and reads ahead.
+#[derive(Debug, Default)]
+pub(crate) struct LastFile(Mutex<Option<(usize, Arc<File>)>>);
+
+impl LastFile {
+    pub(crate) fn get(&self, source: &Source, shard_idx: usize) -> Result<Arc<File>> {
+        // One who panicked while holding it has left it whole.
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((idx, file)) = &*last
+            && *idx == shard_idx
+        {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(source.shards[shard_idx].open_file()?);
+        *last = Some((shard_idx, Arc::clone(&file)));
+        Ok(file)
+    }
+}
+
 /// Reads ranges of rows of one column, and keeps the last chunk.
 #[derive(Debug)]
 pub(crate) struct ColumnReader {
     column_idx: usize,
+    file: LastFile,
     kept: Option<(usize, usize)>,
     bytes: Vec<u8>,
 }
 
 impl ColumnReader {
     pub(crate) fn new(column_idx: usize) -> Self {
-        Self { column_idx, kept: None, bytes: Vec::new() }
+        Self { column_idx, file: LastFile::default(), kept: None, bytes: Vec::new() }
     }
 
     /// Appends the elements of rows of one shard.
@@ -170,7 +192,7 @@ impl ColumnReader {
             let row_bytes = source.schema.columns[self.column_idx].row_bytes();
             self.bytes.resize(rows.len() * row_bytes, 0);
             shard.read_chunk(
-                &mut shard.open_file()?,
+                &*self.file.get(source, shard_idx)?,
                 self.column_idx,
                 chunk_idx,
                 &mut self.bytes,

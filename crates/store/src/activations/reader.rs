@@ -1,15 +1,14 @@
 //! Reading activations: what there is, rows in their order, and whole chunks.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
 use super::capture::{ACTIVATIONS, DOCUMENTS, HOOKS, N_FIXED, POSITIONS, TOKENS};
 use super::rows::{Rows, Stored};
-use super::{Capture, RowLayout};
+use super::{Capture, Dtype, RowLayout};
 use crate::error::{Error, Result};
 use crate::layout::index;
-use crate::source::Source;
+use crate::source::{LastFile, Source};
 
 /// What a store of activations says of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +35,7 @@ pub struct ActivationReader {
     layout: RowLayout,
     /// The first row of each shard, and the number of all rows.
     first_rows: Vec<u64>,
+    file: LastFile,
 }
 
 /// One chunk, among all of the store.
@@ -46,6 +46,15 @@ pub(crate) struct RowChunk {
     /// Its first row, counted over the whole store.
     pub(crate) first_row: u64,
     pub(crate) n_rows: usize,
+}
+
+/// Where the rows of a chunk are put, as they are stored.
+struct ChunkRows<'a> {
+    tokens: &'a mut [u32],
+    positions: &'a mut [u32],
+    documents: &'a mut [u64],
+    row_idx: &'a mut [u64],
+    hooks: Vec<&'a mut [u8]>,
 }
 
 /// Rows as they are stored, for hooks in the order of the reader.
@@ -94,7 +103,14 @@ impl ActivationReader {
             }
             first_rows.push(first_rows[shard_idx] + n_rows as u64);
         }
-        Ok(Self { source, capture: expected.clone(), column_idx, layout, first_rows })
+        Ok(Self {
+            source,
+            capture: expected.clone(),
+            column_idx,
+            layout,
+            first_rows,
+            file: LastFile::default(),
+        })
     }
 
     /// What was expected, and is there.
@@ -126,11 +142,18 @@ impl ActivationReader {
             .map_err(|_| Error::setting("rows", "fewer than fit into memory", rows.end))?;
         let widths = self.widths();
         into.resize(n, &widths);
-        let mut stored = self.buffer(self.layout.chunk_rows);
+        let mut stored = None;
         let mut at = 0;
         while at < n {
             let chunk = self.chunk_at(rows.start + at as u64);
-            self.read_chunk(chunk, &mut stored, 0)?;
+            let is_whole = rows.start + at as u64 == chunk.first_row && chunk.n_rows <= n - at;
+            if is_whole && self.capture.dtype == Dtype::F32 {
+                self.read_whole(chunk, into, at)?;
+                at += chunk.n_rows;
+                continue;
+            }
+            let stored = stored.get_or_insert_with(|| self.buffer(self.layout.chunk_rows));
+            self.read_chunk(chunk, stored, 0)?;
             let skip = index(rows.start + at as u64 - chunk.first_row);
             let take = (chunk.n_rows - skip).min(n - at);
             into.row_idx[at..at + take].copy_from_slice(&stored.row_idx[skip..skip + take]);
@@ -199,27 +222,52 @@ impl ActivationReader {
         into: &mut StoredRows,
         at: usize,
     ) -> Result<()> {
-        let RowChunk { shard_idx, chunk_idx, first_row, n_rows } = chunk;
-        let shard = &self.source.shards[shard_idx];
-        let mut file: File = shard.open_file()?;
-        let rows = at..at + n_rows;
-        let mut read = |column_idx, bytes: &mut [u8]| {
-            shard.read_chunk(&mut file, column_idx, chunk_idx, bytes)
-        };
-        read(TOKENS, bytemuck::cast_slice_mut(&mut into.tokens[rows.clone()]))?;
-        read(POSITIONS, bytemuck::cast_slice_mut(&mut into.positions[rows.clone()]))?;
-        read(DOCUMENTS, bytemuck::cast_slice_mut(&mut into.documents[rows.clone()]))?;
+        let rows = at..at + chunk.n_rows;
         let element = self.capture.dtype.element().bytes();
-        for ((hook, stored), column_idx) in
-            self.capture.hooks.iter().zip(&mut into.hooks).zip(&self.column_idx)
-        {
+        let hooks = into.hooks.iter_mut().zip(&self.capture.hooks).map(|(stored, hook)| {
             let row_bytes = hook.width * element;
-            read(
-                *column_idx,
-                &mut stored.bytes_mut()[rows.start * row_bytes..rows.end * row_bytes],
-            )?;
+            &mut stored.bytes_mut()[rows.start * row_bytes..rows.end * row_bytes]
+        });
+        let to = ChunkRows {
+            tokens: &mut into.tokens[rows.clone()],
+            positions: &mut into.positions[rows.clone()],
+            documents: &mut into.documents[rows.clone()],
+            row_idx: &mut into.row_idx[rows.clone()],
+            hooks: hooks.collect(),
+        };
+        self.read_into(chunk, to)
+    }
+
+    /// Reads a chunk of f32, which need no conversion, to its place.
+    fn read_whole(&self, chunk: RowChunk, into: &mut Rows, at: usize) -> Result<()> {
+        let rows = at..at + chunk.n_rows;
+        let hooks = into.hooks.iter_mut().zip(&self.capture.hooks).map(|(numbers, hook)| {
+            let numbers = &mut numbers[rows.start * hook.width..rows.end * hook.width];
+            bytemuck::cast_slice_mut(numbers)
+        });
+        let to = ChunkRows {
+            tokens: &mut into.tokens[rows.clone()],
+            positions: &mut into.positions[rows.clone()],
+            documents: &mut into.documents[rows.clone()],
+            row_idx: &mut into.row_idx[rows.clone()],
+            hooks: hooks.collect(),
+        };
+        self.read_into(chunk, to)
+    }
+
+    fn read_into(&self, chunk: RowChunk, to: ChunkRows) -> Result<()> {
+        let file = self.file.get(&self.source, chunk.shard_idx)?;
+        let shard = &self.source.shards[chunk.shard_idx];
+        let read = |column_idx, bytes: &mut [u8]| {
+            shard.read_chunk(&file, column_idx, chunk.chunk_idx, bytes)
+        };
+        read(TOKENS, bytemuck::cast_slice_mut(to.tokens))?;
+        read(POSITIONS, bytemuck::cast_slice_mut(to.positions))?;
+        read(DOCUMENTS, bytemuck::cast_slice_mut(to.documents))?;
+        for (bytes, column_idx) in to.hooks.into_iter().zip(&self.column_idx) {
+            read(*column_idx, bytes)?;
         }
-        for (row_idx, row) in into.row_idx[rows].iter_mut().zip(first_row..) {
+        for (row_idx, row) in to.row_idx.iter_mut().zip(chunk.first_row..) {
             *row_idx = row;
         }
         Ok(())
