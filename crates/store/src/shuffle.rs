@@ -2,7 +2,7 @@
 //!
 //! An epoch is made in two steps. The chunks of the store are put into random order, and cut into
 //! pools of `pool_chunks`. A pool is read whole, its rows are put into random order, and dealt out;
-//! a thread reads the next pool meanwhile. The order is a function of seed, id, epoch and sizes
+//! threads read the next pool meanwhile. The order is a function of seed, id, epoch and sizes
 //! alone, and both orders are uniform. So where all chunks are full,
 //!
 //! - at each place of an epoch each row of the store is equally likely, P = 1/n;
@@ -276,12 +276,9 @@ fn fill_pools(
 ) {
     for (pool_idx, chunks) in chunks.chunks(pool_chunks).enumerate().skip(first_pool) {
         let Ok(mut pool) = empty.recv() else { return };
-        let read = chunks.iter().try_fold(0, |at, chunk| {
-            reader.read_chunk(*chunk, &mut pool.rows, at).map(|()| at + chunk.n_rows)
-        });
-        let filled = read.map(|n_rows| {
+        let filled = reader.read_chunks(chunks, &mut pool.rows).map(|()| {
             pool.idx = pool_idx;
-            pool.n_rows = n_rows;
+            pool.n_rows = chunks.iter().map(|chunk| chunk.n_rows).sum();
             pool
         });
         let has_failed = filled.is_err();

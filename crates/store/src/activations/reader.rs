@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread::scope;
 
 use super::capture::{ACTIVATIONS, DOCUMENTS, HOOKS, N_FIXED, POSITIONS, TOKENS};
 use super::rows::{Rows, Stored};
@@ -48,6 +50,9 @@ pub(crate) struct RowChunk {
     pub(crate) n_rows: usize,
 }
 
+/// Threads that read the chunks of a pool.
+const READERS: usize = 4;
+
 /// Where the rows of a chunk are put, as they are stored.
 struct ChunkRows<'a> {
     tokens: &'a mut [u32],
@@ -55,6 +60,23 @@ struct ChunkRows<'a> {
     documents: &'a mut [u64],
     row_idx: &'a mut [u64],
     hooks: Vec<&'a mut [u8]>,
+}
+
+impl<'a> ChunkRows<'a> {
+    /// Splits off the first `n` rows.
+    fn take(&mut self, n: usize, row_bytes: &[usize]) -> Self {
+        let hooks = self.hooks.iter_mut().zip(row_bytes);
+        let hooks: Vec<&'a mut [u8]> = hooks
+            .map(|(hook, bytes)| hook.split_off_mut(..n * bytes).unwrap_or_default())
+            .collect();
+        ChunkRows {
+            tokens: self.tokens.split_off_mut(..n).unwrap_or_default(),
+            positions: self.positions.split_off_mut(..n).unwrap_or_default(),
+            documents: self.documents.split_off_mut(..n).unwrap_or_default(),
+            row_idx: self.row_idx.split_off_mut(..n).unwrap_or_default(),
+            hooks,
+        }
+    }
 }
 
 /// Rows as they are stored, for hooks in the order of the reader.
@@ -153,7 +175,7 @@ impl ActivationReader {
                 continue;
             }
             let stored = stored.get_or_insert_with(|| self.buffer(self.layout.chunk_rows));
-            self.read_chunk(chunk, stored, 0)?;
+            self.read_chunks(&[chunk], stored)?;
             let skip = index(rows.start + at as u64 - chunk.first_row);
             let take = (chunk.n_rows - skip).min(n - at);
             into.row_idx[at..at + take].copy_from_slice(&stored.row_idx[skip..skip + take]);
@@ -215,27 +237,37 @@ impl ActivationReader {
         self.chunk(shard_idx, index(within / self.layout.chunk_rows as u64))
     }
 
-    /// Reads a chunk into the rows of a buffer from `at` on.
-    pub(crate) fn read_chunk(
-        &self,
-        chunk: RowChunk,
-        into: &mut StoredRows,
-        at: usize,
-    ) -> Result<()> {
-        let rows = at..at + chunk.n_rows;
+    /// Reads chunks into the rows of a buffer, one after the other in their order.
+    ///
+    /// Some threads share the work: while one waits for the disk, another checks what it got.
+    pub(crate) fn read_chunks(&self, chunks: &[RowChunk], into: &mut StoredRows) -> Result<()> {
         let element = self.capture.dtype.element().bytes();
-        let hooks = into.hooks.iter_mut().zip(&self.capture.hooks).map(|(stored, hook)| {
-            let row_bytes = hook.width * element;
-            &mut stored.bytes_mut()[rows.start * row_bytes..rows.end * row_bytes]
-        });
-        let to = ChunkRows {
-            tokens: &mut into.tokens[rows.clone()],
-            positions: &mut into.positions[rows.clone()],
-            documents: &mut into.documents[rows.clone()],
-            row_idx: &mut into.row_idx[rows.clone()],
-            hooks: hooks.collect(),
+        let row_bytes = self.capture.hooks.iter().map(|hook| hook.width * element);
+        let mut rest = ChunkRows {
+            tokens: &mut into.tokens,
+            positions: &mut into.positions,
+            documents: &mut into.documents,
+            row_idx: &mut into.row_idx,
+            hooks: into.hooks.iter_mut().map(Stored::bytes_mut).collect(),
         };
-        self.read_into(chunk, to)
+        let row_bytes: Vec<_> = row_bytes.collect();
+        let parts = chunks.iter().map(|chunk| (*chunk, rest.take(chunk.n_rows, &row_bytes)));
+        let parts: Vec<_> = parts.collect();
+        let n_readers = READERS.min(parts.len());
+        let parts = Mutex::new(parts.into_iter());
+        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let read_on = || -> Result<()> {
+            while let Some((chunk, to)) = next() {
+                self.read_into(chunk, to)?;
+            }
+            Ok(())
+        };
+        scope(|scope| {
+            let readers: Vec<_> = (1..n_readers).map(|_| scope.spawn(read_on)).collect();
+            let mine = read_on();
+            let others = readers.into_iter().map(|one| one.join().unwrap_or(Err(Error::Stopped)));
+            others.fold(mine, Result::and)
+        })
     }
 
     /// Reads a chunk of f32, which need no conversion, to its place.
