@@ -5,9 +5,13 @@ export RUST_BACKTRACE := env("RUST_BACKTRACE", "0")
 target := env("CARGO_TARGET_DIR", "target")
 tools := target / "tools"
 
+# Crates that know HDF5 compile it, which takes cmake; `install-cmake.sh` puts one there if none is installed.
+export PATH := env("PATH") + ":" + absolute_path(tools / "bin")
+cmake := "sh crates/store/install-cmake.sh " + quote(tools)
+
 # The first build takes minutes and shows what it does.
 quiet := if path_exists(target / "debug/reproduce") == "true" { "--quiet" } else { "" }
-reproduce := "cargo run " + quiet + " --locked --package reproduce --"
+reproduce := cmake + " && cargo run " + quiet + " --locked --package reproduce --"
 
 # List the recipes.
 default:
@@ -63,11 +67,13 @@ jupyter: (notebook-tools "lab")
 
 # Run all tests: unit, property, documentation, notebooks.
 test: && notebooks
+    @{{ cmake }}
     cargo test {{ quiet }} --locked --workspace --no-run
     cargo test --quiet --locked --workspace
 
 # Check format, lints, documentation, floors and index.
 check:
+    @{{ cmake }}
     cargo fmt --all --check
     cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps
@@ -75,6 +81,7 @@ check:
 
 # Run the criterion benches.
 bench *options:
+    @{{ cmake }}
     cargo bench --locked --bench '*' {{ options }}
 
 # Time ours beside the Python peers, in one interleaved run (22 GB of memory in all; installs NumPy and PyTorch).
