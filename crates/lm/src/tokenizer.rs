@@ -56,8 +56,12 @@ impl Tokenizer {
     ///
     /// [`LmError::Tokenizer`] for what the library cannot read.
     pub fn from_json(name: &str, text: &[u8]) -> Result<Self, LmError> {
-        let inner = tokenizers::Tokenizer::from_bytes(text).map_err(failed(name))?;
-        Self::new(name, inner)
+        // The library panics at a decoder that is no JSON, and at some broken normalizers.
+        serde_json::from_slice::<serde::de::IgnoredAny>(text)
+            .map_err(|error| failed(name)(error.into()))?;
+        let read = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(text));
+        let read = read.unwrap_or_else(|_| Err("a part of it that is not well-formed".into()));
+        Self::new(name, read.map_err(failed(name))?)
     }
 
     /// Reads tokenizer.json from a folder or the file itself.
@@ -73,8 +77,9 @@ impl Tokenizer {
 
     /// Trains a byte-level BPE: no text is unknown to it, and none is changed.
     ///
-    /// The special tokens have the first ids, then the 256 bytes come, then the merges. The same texts
-    /// give the same tokenizer.
+    /// The special tokens have the first ids, then the 256 bytes come, then the merges of pairs that come
+    /// twice or more, the commonest first, until there are `vocab_size` tokens or no such pair is left.
+    /// The same texts give the same tokenizer.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
     draw.py fixtures <folder>              the fixed cases that are committed
     draw.py random <folder> <n> <seed>     n random configurations of each family
-    draw.py folder <model> <case>          what an existing model folder computes
+    draw.py text <model> <text> <file>     tokens and logits of a text by a model folder
 
 A case is a folder: `model/` as transformers saves it, and `expected.safetensors` with the tokens, the
 logits, every residual stream and the attention patterns, named as the hooks are.
@@ -238,12 +238,12 @@ def randoms(folder, n, seed):
             save_case(folder / f"{family}-{number}", family, fields, number, shape, **how)
 
 
-def existing(model, case):
-    """What a model folder computes for fixed tokens."""
+def existing(model, text, out):
+    """The tokens of a text and their logits, by a model folder and its tokenizer."""
     loaded = hf.AutoModelForCausalLM.from_pretrained(model, attn_implementation="eager").float()
-    generator = torch.Generator().manual_seed(0)
-    tokens = torch.randint(loaded.config.vocab_size, (2, 64), generator=generator)
-    save_file(expected(loaded.eval(), tokens), case / "expected.safetensors")
+    tokens = hf.AutoTokenizer.from_pretrained(model)(text, return_tensors="pt").input_ids
+    found = expected(loaded.eval(), tokens)
+    save_file({name: found[name] for name in ["tokens", "logits"]}, out)
 
 
 if __name__ == "__main__":
@@ -253,4 +253,4 @@ if __name__ == "__main__":
     elif what == "random":
         randoms(folder, int(sys.argv[3]), sys.argv[4])
     else:
-        existing(folder, pathlib.Path(sys.argv[3]))
+        existing(folder, sys.argv[3], sys.argv[4])
