@@ -71,6 +71,12 @@ test: && notebooks
     cargo test {{ quiet }} --locked --workspace --no-run
     cargo test --quiet --locked --workspace
 
+# Compare random models of every language-model family with `transformers` (installs it and PyTorch).
+test-parity n="20" seed="1": parity-tools
+    @rm -rf {{ quote(tools / "parity-cases") }}
+    {{ quote(tools / "parity/bin/python") }} crates/lm/tests/parity/draw.py random {{ quote(tools / "parity-cases") }} {{ n }} {{ seed }}
+    cargo test --quiet --locked --package lm --test parity -- --cases {{ quote(absolute_path(tools) / "parity-cases") }}
+
 # Check format, lints, documentation, floors and index.
 check:
     @{{ cmake }}
@@ -97,6 +103,11 @@ clean *tier:
 peer-tools:
     @test -x {{ tools }}/peers/bin/python || python3 -m venv {{ tools }}/peers
     @{{ tools }}/peers/bin/pip install --quiet --disable-pip-version-check --requirement crates/sdm/benches/requirements.txt
+
+[private]
+parity-tools:
+    @test -x {{ quote(tools / "parity/bin/python") }} || python3 -m venv {{ quote(tools / "parity") }}
+    @{{ quote(tools / "parity/bin/pip") }} install --quiet --disable-pip-version-check --requirement crates/lm/tests/parity/requirements.txt
 
 [private]
 notebook-tools *what:

@@ -23,6 +23,7 @@ mod archive;
 pub mod decode;
 mod error;
 mod fetch;
+mod hugging_face;
 mod manifest;
 mod pin;
 mod recipe;

@@ -148,6 +148,14 @@ pub enum Program {
         /// The network's weights, `data-set/path`.
         weights: String,
     },
+    /// Rewrites a model of llama2.c's legacy layout as a Hugging Face folder: `config.json`,
+    /// `model.safetensors`, `tokenizer.json`.
+    HuggingFace {
+        /// The model, `data-set/path`.
+        model: String,
+        /// Its tokenizer, `data-set/path`.
+        tokenizer: String,
+    },
 }
 
 /// A validated manifest of one data set.

@@ -2,7 +2,8 @@
 //!
 //! `cifar10-subset`: named records of the official CIFAR-10 python archive, rewritten in the
 //! layout of the official binary version. `cifar10-convmixer`, `cifar100-convmixer`: the images of an
-//! official python archive through a network.
+//! official python archive through a network. `stories260K-hf`: a model of llama2.c as a Hugging Face
+//! folder.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,8 +14,9 @@ use flate2::write::GzEncoder;
 use crate::Error;
 use crate::archive::{self, Part};
 use crate::decode::cifar::{self, Images, Set};
-use crate::decode::{Array, npy};
+use crate::decode::{Array, llama2c, npy};
 use crate::fetch::{Outcome, Progress};
+use crate::hugging_face;
 use crate::manifest::{FileRow, Manifest, Packing, Program};
 use crate::pin;
 use crate::store::{self, Store};
@@ -48,6 +50,9 @@ pub(crate) fn make(
             "test_y.npy" => Some(source.read(archive, |a| labels(a, *images, Part::Test))?),
             _ => None,
         },
+        Some(Program::HuggingFace { model, tokenizer }) => {
+            source.hugging_face(model, tokenizer, &row.path)?
+        }
         None => None,
     };
     let pinned = source.pinned;
@@ -156,6 +161,34 @@ impl Source<'_> {
         npy::encode_f16(&name, &embeddings)
     }
 
+    /// A file of the Hugging Face folder that a model becomes; none of another name.
+    fn hugging_face(
+        &mut self,
+        model: &str,
+        tokenizer: &str,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let decoded = llama2c::Model::decode(model, &self.fetched(model)?)?;
+        match path {
+            "config.json" => Ok(Some(hugging_face::config(&decoded))),
+            "model.safetensors" => hugging_face::weights(model, &decoded).map(Some),
+            "tokenizer.json" => {
+                let content = self.fetched(tokenizer)?;
+                let vocab_size = decoded.sizes.vocab_size;
+                let pieces = llama2c::decode_tokenizer(tokenizer, &content, vocab_size)?;
+                hugging_face::tokenizer(tokenizer, &pieces).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The content of a file of another data set, which is fetched if it is not there.
+    fn fetched(&mut self, name: &str) -> Result<Vec<u8>, Error> {
+        let (manifest, file) = self.store.row(name)?;
+        self.store.fetch_row(manifest, file, self.progress)?;
+        self.store.read(name)
+    }
+
     /// The network that was handed in, with its weights, which are fetched if they are not there.
     fn network(
         &mut self,
@@ -167,9 +200,7 @@ impl Source<'_> {
             name: name.clone(),
             reason: "it is made by a network, which only `just data` has".to_owned(),
         })?;
-        let (manifest, file) = self.store.row(weights)?;
-        self.store.fetch_row(manifest, file, self.progress)?;
-        let content = self.store.read(weights)?;
+        let content = self.fetched(weights)?;
         let weights = weights.to_owned();
         Ok(move |images: &Array<u8>| {
             extractor(&weights, &content, images)

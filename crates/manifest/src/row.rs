@@ -53,6 +53,7 @@ struct RawRecipe {
     text: String,
     cifar10_subset: Option<RawCifar10Subset>,
     embedding: Option<RawEmbedding>,
+    llama2c: Option<RawLlama2c>,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +70,13 @@ struct RawEmbedding {
     archive: RawFile,
     images: cifar::Set,
     weights: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLlama2c {
+    model: String,
+    tokenizer: String,
 }
 
 /// Names the manifest and the field for every complaint.
@@ -123,6 +131,14 @@ impl Check<'_> {
         }
         if path.to_lowercase().ends_with(".part") {
             return Err(self.fail("path", "no `.part` at the end: downloads use it", path));
+        }
+        Ok(())
+    }
+
+    /// The name of a file of a data set.
+    fn full_name(&self, field: &str, name: &str) -> Result<(), Error> {
+        if name.split_once('/').is_none_or(|(set, _)| set.is_empty()) {
+            return Err(self.fail(field, "`data-set/path`", name));
         }
         Ok(())
     }
@@ -282,21 +298,24 @@ impl RawRecipe {
     fn validate(self, file: &str) -> Result<Recipe, Error> {
         let check = Check { file, row: "recipe: ".to_owned() };
         check.text("text", &self.text)?;
-        let program = match (self.cifar10_subset, self.embedding) {
-            (Some(subset), None) => Program::Cifar10Subset {
+        let program = match (self.cifar10_subset, self.embedding, self.llama2c) {
+            (Some(subset), None, None) => Program::Cifar10Subset {
                 archive: subset.archive.validate(file, Kind::Official, false)?,
                 train: indices(&check, "train", &subset.train, 50_000)?,
                 test: indices(&check, "test", &subset.test, 10_000)?,
             },
-            (None, Some(embedding)) => {
-                if embedding.weights.split_once('/').is_none_or(|(set, _)| set.is_empty()) {
-                    return Err(check.fail("weights", "`data-set/path`", embedding.weights));
-                }
+            (None, Some(embedding), None) => {
+                check.full_name("weights", &embedding.weights)?;
                 Program::Embedding {
                     archive: embedding.archive.validate(file, Kind::Official, false)?,
                     images: embedding.images,
                     weights: embedding.weights,
                 }
+            }
+            (None, None, Some(RawLlama2c { model, tokenizer })) => {
+                check.full_name("model", &model)?;
+                check.full_name("tokenizer", &tokenizer)?;
+                Program::HuggingFace { model, tokenizer }
             }
             _ => return Err(check.fail("program", "one program", "several or none")),
         };

@@ -10,6 +10,7 @@ mod half;
 pub mod idx;
 pub mod image_folder;
 pub mod learned_betas;
+pub mod llama2c;
 pub mod npy;
 mod pickle;
 mod pickle_machine;

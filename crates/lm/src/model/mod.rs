@@ -1,0 +1,59 @@
+//! The models, written once for every family.
+
+mod attention;
+mod block;
+mod cache;
+mod experts;
+mod init;
+mod mlp;
+mod norm;
+mod rotation;
+mod transformer;
+
+pub use cache::Cache;
+pub use transformer::Transformer;
+
+use burn::module::Param;
+use burn::tensor::Tensor;
+use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
+use burn::tensor::module::linear;
+
+use crate::{Activation, LmError, Parameters};
+
+/// A projection `[in, out]` with an optional bias `[out]`.
+#[derive(burn::module::Module, Debug)]
+struct Linear {
+    weight: Param<Tensor<2>>,
+    bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    fn new(
+        parameters: &mut Parameters,
+        name: &str,
+        [d_in, d_out]: [usize; 2],
+        has_bias: bool,
+    ) -> Result<Self, LmError> {
+        let weight = parameters.take(&format!("{name}.weight"), [d_in, d_out])?;
+        let bias =
+            has_bias.then(|| parameters.take(&format!("{name}.bias"), [d_out])).transpose()?;
+        Ok(Self { weight, bias })
+    }
+
+    /// x·W + b over the last axis.
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+}
+
+impl Activation {
+    /// The function, number by number.
+    fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Gelu => gelu(x),
+            Self::GeluTanh => gelu_approximate(x),
+            Self::Relu => relu(x),
+            Self::Silu => silu(x),
+        }
+    }
+}
