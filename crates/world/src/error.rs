@@ -58,6 +58,14 @@ pub enum WorldError {
         /// The largest sum that sentences can hold.
         most: f64,
     },
+    /// A line of a transcript cannot be run.
+    #[error("line {line}: {problem}")]
+    Code {
+        /// The line, from 1.
+        line: usize,
+        /// What was expected and what came.
+        problem: String,
+    },
     /// The words of a plant do not fit into the vocabulary.
     #[error("the vocabulary would hold {got} words, but a token is a u16; plant fewer new words")]
     Vocabulary {

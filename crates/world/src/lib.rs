@@ -4,6 +4,7 @@
 //! - [`Document`]: text, its [`Piece`]s with byte spans, the concepts of each, patches of images, and the information of
 //!   the choices behind it;
 //! - [`Concepts`]: the registry, whose ids are the same in every world; [`Vocabulary`]: the words.
+//! - [`run_code`]: the interpreter of the three code languages, for programs of any origin;
 //! - [`toy`]: features in superposition whose dictionary is known, and the two models of Paper E.
 //!
 //! It streams and writes nothing: no document is held, and no file is touched.
@@ -30,6 +31,7 @@ pub use config::{
     LanguageOptions, Plant, Signature, TopicOptions, Treatment, WorldConfig,
 };
 pub use document::{Document, Modality, Patch, Piece, Role};
+pub use domain::code::{Outcome, run_code};
 pub use error::WorldError;
 pub use vocabulary::Vocabulary;
 pub use world::World;

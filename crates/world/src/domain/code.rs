@@ -2,7 +2,10 @@
 
 mod print;
 mod program;
+mod read;
 mod syntax;
+
+pub use read::{Outcome, run_code};
 
 use print::Printer;
 use program::{Bug, Expr, Function, Name, Op, Program, Value, number};

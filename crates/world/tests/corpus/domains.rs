@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use world::{ConceptId, Document, Domain, Language, Role, Treatment, World};
+use world::{ConceptId, Document, Domain, Language, Outcome, Role, Treatment, World, WorldError};
 
 use super::{all, carries, each, has, only};
 
@@ -147,11 +147,8 @@ fn every_bug_raises_its_own_error_and_nothing_else_does() {
 #[test]
 fn outputs_of_sums_are_true() {
     let mut config = only(Domain::Code);
-    config.code = world::CodeOptions {
-        written: vec![Language::PythonLike, Language::CLike],
-        bugs: 0.0,
-        prose: 0.0,
-    };
+    (config.code.bugs, config.code.prose) = (0.0, 0.0);
+    config.code.written = vec![Language::PythonLike, Language::CLike];
     let mut checked = 0;
     each(&config, 500, |_, document| {
         let mut prompt: Option<&str> = None;
@@ -174,6 +171,72 @@ fn outputs_of_sums_are_true() {
         }
     });
     assert!(checked > 50, "{checked}");
+}
+
+#[test]
+fn transcripts_read_back_run_to_what_they_print() {
+    let mut config = only(Domain::Code);
+    config.code.prose = 0.0;
+    let (mut values, mut errors, mut framed) = (0, 0, 0);
+    each(&config, 1500, |world, document| {
+        let text = document.text();
+        let outcomes = world::run_code(document.pieces()[0].language, text).unwrap();
+        let mut printed = text.lines().skip_while(|line| !line.starts_with(['>', '?']));
+        for outcome in outcomes {
+            let prompt = printed.next().unwrap();
+            let line = printed.next().unwrap();
+            if let Outcome::Error(kind, frames) = &outcome {
+                assert!(has(world, document, &format!("traceback/{kind}")), "{text}");
+                let within: Vec<String> =
+                    frames.iter().map(|name| format!(" in {name},")).collect();
+                assert!(line.starts_with(&format!("Traceback:{}", within.concat())), "{text}");
+                errors += 1;
+                framed += usize::from(!frames.is_empty());
+            } else {
+                let number: Result<i64, _> = line.parse();
+                let number = number.unwrap_or_else(|_| panic!("{outcome:?} in {text}"));
+                assert_eq!(outcome, Outcome::Number(number), "{prompt} in {text}");
+                values += 1;
+            }
+        }
+        assert_eq!(printed.next(), None);
+    });
+    assert!(values > 2000 && errors > 500 && framed > 20, "{values} {errors} {framed}");
+}
+
+#[test]
+fn programs_that_cannot_be_read_are_errors_and_calls_come_to_an_end() {
+    let python = |text: &str| world::run_code(Language::PythonLike, text);
+    for bad in [
+        ">>> ",
+        ">>> foo(",
+        ">>> 1 +",
+        ">>> foo[1",
+        ">>> 99999999999999999999",
+        "def f(a, b):",
+        "def f(a):\n return a",
+        ">>> “",
+        ">>> 1 + 2 + 3",
+        ">>> )",
+        "x = [1, 2",
+        "x = y",
+    ] {
+        assert!(matches!(python(bad), Err(WorldError::Code { line: 1, .. })), "{bad}");
+    }
+    let deep = format!(">>> {}1", "(".repeat(100_000));
+    assert!(python(&deep).is_err());
+    // A function does not see itself; each of these calls the one before it twice.
+    let own = python("def f(a, b):\n    return f(a, b)\n>>> f(1, 2)").unwrap();
+    assert_eq!(own, [Outcome::Error("name".to_owned(), vec!["f".to_owned()])]);
+    let mut tower = "def f(a, b):\n    return a + b\n".to_owned();
+    for _ in 0..60 {
+        tower.push_str("def f(a, b):\n    return f(a, b) + f(a, b)\n");
+    }
+    assert!(python(&(tower + ">>> f(1, 2)")).is_err());
+    for text in ["(define", "?> (list-ref", "?> (if (> 1", "?> (f 1", "(define (f a) a)"] {
+        assert!(world::run_code(Language::SchemeLike, text).is_err(), "{text}");
+    }
+    assert_eq!(python("nothing to run").unwrap(), []);
 }
 
 #[test]

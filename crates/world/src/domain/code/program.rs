@@ -89,16 +89,18 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// The value of an expression, or what it raises.
+    /// The value of an expression, or what it raises. A function sees those that are defined before it, so every call
+    /// comes to an end.
     pub(crate) fn run(&self, expression: &Expr) -> Result<Value, Raised> {
         let mut frames = Vec::new();
-        self.eval(expression, &[], &mut frames)
+        self.eval(expression, &[], self.functions.len(), &mut frames)
     }
 
     fn eval(
         &self,
         expression: &Expr,
         locals: &[(Name, Value)],
+        visible: usize,
         frames: &mut Vec<Name>,
     ) -> Result<Value, Raised> {
         let raise = |frames: &[Name], bug, name, numbers| {
@@ -107,14 +109,14 @@ impl Program {
         match expression {
             Expr::Number(value) => Ok(Value::Number(*value)),
             Expr::Text(text) => Ok(Value::Text(*text)),
-            Expr::Wrong(_, inner) => self.eval(inner, locals, frames),
+            Expr::Wrong(_, inner) => self.eval(inner, locals, visible, frames),
             Expr::Name(name) => match self.look_up(*name, locals) {
                 Some(value) => Ok(value),
                 None => raise(frames, Bug::Name, Some(*name), [0; 2]),
             },
             Expr::Binary(op, a, b) => {
-                let a = self.eval(a, locals, frames)?;
-                let b = self.eval(b, locals, frames)?;
+                let a = self.eval(a, locals, visible, frames)?;
+                let b = self.eval(b, locals, visible, frames)?;
                 let (Value::Number(a), Value::Number(b)) = (a, b) else {
                     return raise(frames, Bug::Type, None, [0; 2]);
                 };
@@ -128,12 +130,14 @@ impl Program {
                 }))
             }
             Expr::Call(name, arguments) => {
-                let Some(function) = self.functions.iter().find(|f| f.name == *name) else {
+                let found = self.functions[..visible].iter().rposition(|f| f.name == *name);
+                let Some(at) = found else {
                     return raise(frames, Bug::Name, Some(*name), [0; 2]);
                 };
+                let function = &self.functions[at];
                 let mut values = Vec::with_capacity(arguments.len());
                 for argument in arguments {
-                    values.push(self.eval(argument, locals, frames)?);
+                    values.push(self.eval(argument, locals, visible, frames)?);
                 }
                 let numbers = [function.parameters.len(), values.len()].map(number);
                 if numbers[0] != numbers[1] {
@@ -141,12 +145,12 @@ impl Program {
                 }
                 let inner: Vec<_> = function.parameters.into_iter().zip(values).collect();
                 frames.push(*name);
-                let value = self.eval(&function.body, &inner, frames)?;
+                let value = self.eval(&function.body, &inner, at, frames)?;
                 frames.pop();
                 Ok(value)
             }
             Expr::Index(name, place) => {
-                let place = self.eval(place, locals, frames)?;
+                let place = self.eval(place, locals, visible, frames)?;
                 match (self.look_up(*name, locals), place) {
                     (None, _) => raise(frames, Bug::Name, Some(*name), [0; 2]),
                     (Some(Value::List(list)), Value::Number(place)) => {

@@ -83,7 +83,7 @@ const MESSAGES: [[&str; 5]; 3] = [
     ],
     [
         "unbound variable {name}",
-        "/ : divided by zero",
+        "quotient : divided by zero",
         "{name} : arity mismatch , expected {first} , given {second}",
         "contract violation , expected number",
         "list-ref : {first} is too large for {name}",
@@ -120,7 +120,7 @@ impl Syntax {
         .map(|name| b.concept(syntax, name, Kind::Syntax));
         let semantics = ["add", "sub", "mul", "div", "max"]
             .map(|name| b.concept(semantics, name, Kind::Semantics));
-        let names = Bug::ALL.map(|bug| format!("{bug:?}").to_lowercase());
+        let names = Bug::ALL.map(super::read::name_of);
         let bugs = names.each_ref().map(|name| b.concept(bug, name, Kind::Bug));
         let tracebacks = names.each_ref().map(|name| b.concept(traceback, name, Kind::Bug));
         let mark = |b: &mut Builder, surface: &str, glue| {
