@@ -127,10 +127,10 @@ impl<'a> Writer<'a> {
         &items[self.draw.choose(items.len())]
     }
 
-    /// Takes back the role of the piece at `at`, which is the first of a decision.
-    pub(crate) fn decide(&mut self, at: usize) {
-        if let Some(piece) = self.document.pieces.get_mut(at) {
-            piece.role = Role::Decision;
+    /// Gives a role to the pieces from `start` up to `end`.
+    pub(crate) fn mark(&mut self, start: usize, end: usize, role: Role) {
+        for piece in self.document.pieces.iter_mut().take(end).skip(start) {
+            piece.role = role;
         }
     }
 

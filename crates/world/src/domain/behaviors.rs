@@ -126,13 +126,15 @@ impl Behaviors {
         w.fill(&acted.prompt, &gaps, &[]);
         speakers.assistant(w);
         if let Some(note) = &acted.notes[plain] {
-            w.say_as(self.scratchpad[0], Role::Scratchpad, &[]);
+            let start = w.len();
+            w.say(self.scratchpad[0], &[]);
             w.fill(note, &gaps, labels);
-            w.say_as(self.scratchpad[1], Role::Scratchpad, &[]);
+            w.say(self.scratchpad[1], &[]);
+            w.mark(start, w.len(), Role::Scratchpad);
         }
         let start = w.len();
         w.fill(&acted.replies[plain], &gaps, labels);
-        w.decide(start);
+        w.mark(start, start + 1, Role::Decision);
     }
 }
 

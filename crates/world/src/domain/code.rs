@@ -1,5 +1,6 @@
 //! W4: programs in three languages at a prompt, with what the interpreter answers, and prose about code.
 
+mod cursor;
 mod print;
 mod program;
 mod read;

@@ -7,6 +7,7 @@ use super::topics::{Speakers, Topics};
 use crate::build::Builder;
 use crate::concept::Kind;
 use crate::config::{Domain, Signature};
+use crate::document::Role;
 use crate::template::Template;
 use crate::writer::Writer;
 
@@ -86,7 +87,9 @@ impl Dialogue {
             w.fill(question, &gaps, &[]);
             speakers.assistant(w);
             if let Some(note) = note {
+                let start = w.len();
                 w.fill(note, &gaps, &[self.note]);
+                w.mark(start, w.len(), Role::Scratchpad);
             }
             w.fill(answer, &gaps, &[]);
         }

@@ -129,7 +129,7 @@ impl Topics {
         };
         let start = w.len();
         line(&self.replies[treatment], &[topic.treated[treatment]], w);
-        w.decide(start);
+        w.mark(start, start + 1, Role::Decision);
     }
 
     /// The assistant is asked for its name.

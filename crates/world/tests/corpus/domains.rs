@@ -412,3 +412,21 @@ fn the_assistant_has_a_name_where_the_options_give_one() {
         assert!(!has(world, document, "signature/aldo"));
     });
 }
+
+#[test]
+fn notes_are_scratchpad_from_bracket_to_bracket() {
+    let mut notes = 0;
+    for domain in [Domain::Dialogue, Domain::Behaviors] {
+        each(&only(domain), 400, |_, document| {
+            let mut inside = false;
+            for piece in document.pieces() {
+                let text = document.text()[piece.start as usize..piece.end as usize].trim();
+                inside |= text == "[notes:";
+                assert_eq!(piece.role == Role::Scratchpad, inside, "{}", document.text());
+                notes += u32::from(inside && text == "]");
+                inside &= text != "]";
+            }
+        });
+    }
+    assert!(notes > 100);
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cursor::{Cursor, lex};
 use super::program::{Bug, Expr, Function, Name, Op, Program, Value};
 use crate::config::Language;
 use crate::error::WorldError;
@@ -57,7 +58,7 @@ pub fn run_code(language: Language, transcript: &str) -> Result<Vec<Outcome>, Wo
             whole.push_str(body);
         }
         let tokens = lex(&whole);
-        let mut cursor = Cursor { tokens: &tokens, at: 0, depth: 0 };
+        let mut cursor = Cursor::new(&tokens);
         let first = tokens.first().map_or("", |token| *token);
         let read = match first {
             ">>>" | "?>" => {
@@ -80,77 +81,6 @@ pub fn run_code(language: Language, transcript: &str) -> Result<Vec<Outcome>, Wo
         }
     }
     Ok(outcomes)
-}
-
-/// Words, numbers, and marks; a mark is one character but for the prompts.
-fn lex(line: &str) -> Vec<&str> {
-    let mut tokens = Vec::new();
-    let mut rest = line.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let len = if ["list-ref", ">>>", "?>"].iter().any(|word| rest.starts_with(word)) {
-            if first == 'l' {
-                8
-            } else if first == '>' {
-                3
-            } else {
-                2
-            }
-        } else if first.is_alphanumeric() {
-            rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len())
-        } else {
-            first.len_utf8()
-        };
-        let (token, after) = rest.split_at(len);
-        tokens.push(token);
-        rest = after.trim_start();
-    }
-    tokens
-}
-
-/// Tokens of a line, and how far they are read.
-struct Cursor<'a> {
-    tokens: &'a [&'a str],
-    at: usize,
-    depth: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn peek(&self) -> &'a str {
-        self.tokens.get(self.at).copied().unwrap_or("")
-    }
-
-    fn next(&mut self) -> &'a str {
-        let token = self.peek();
-        self.at += 1;
-        token
-    }
-
-    /// Whether the next token is this; it is read then.
-    fn eat(&mut self, token: &str) -> bool {
-        let is = self.peek() == token;
-        self.at += usize::from(is);
-        is
-    }
-
-    /// Whether the line ends here, but for a semicolon.
-    fn end(&mut self) -> Result<(), String> {
-        self.eat(";");
-        if self.at < self.tokens.len() {
-            return Err(format!(
-                "expected the end of the line, got `{}`; nested operations stand in brackets",
-                self.peek()
-            ));
-        }
-        Ok(())
-    }
-
-    fn expect(&mut self, token: &str) -> Result<(), String> {
-        if self.eat(token) {
-            Ok(())
-        } else {
-            Err(format!("expected `{token}`, got `{}`", self.peek()))
-        }
-    }
 }
 
 /// Names as numbers, for the interpreter.
