@@ -195,6 +195,42 @@ impl World {
         writer.finish();
     }
 
+    /// The entropy bound of these documents: Σ [`Document::nats`] over Σ tokens, in nats per token; `None` without a token.
+    ///
+    /// Its expectation is the entropy of the generator's choices for each token, H(choices)/E\[tokens\], which is at least
+    /// the entropy of the text, H(text)/E\[tokens\]: no model can have a lower cross-entropy than the latter, and one that
+    /// reads the choices off the text as it goes reaches the former. The two differ by what cannot be read back: draws that
+    /// were rejected or overwritten (names that were taken and lines that got a bug, in code), and different choices with
+    /// the same words. A model that sees less than a whole document lies above both.
+    ///
+    /// # Examples
+    ///
+    /// One of two texts of one word each is a bit for each token:
+    ///
+    /// ```
+    /// use world::{Domain, Plant, World, WorldConfig};
+    ///
+    /// let templates = vec!["yes".to_owned(), "no".to_owned()];
+    /// let config = WorldConfig {
+    ///     shares: [(Domain::Plants, 1.0)].into(),
+    ///     plants: vec![Plant { slot: 0, weight: 1.0, templates }],
+    ///     ..WorldConfig::default()
+    /// };
+    /// let nats = World::new(&config)?.nats_per_token(0..100).unwrap();
+    /// assert!((nats - core::f64::consts::LN_2).abs() < 1e-12);
+    /// # Ok::<(), world::WorldError>(())
+    /// ```
+    pub fn nats_per_token(&self, indices: core::ops::Range<u64>) -> Option<f64> {
+        let mut document = Document::default();
+        let (mut nats, mut n_tokens) = (0.0, 0);
+        for index in indices {
+            self.write(index, &mut document);
+            nats += document.nats;
+            n_tokens += document.pieces.len();
+        }
+        (n_tokens > 0).then(|| nats / n_tokens as f64)
+    }
+
     /// The documents of these numbers, one after the other, each in memory of its own.
     ///
     /// [`World::write`] reuses memory and is faster.

@@ -196,6 +196,17 @@ fn choices_cost_what_their_probabilities_say() {
         let expected = if document.text() == "stay" { 2.0_f64 } else { 24.0 };
         assert!((document.nats() - libm::log(expected)).abs() < 1e-12, "{}", document.text());
     });
+    // Three tokens cost ln 24 and one costs ln 2, each as often: their mean is near (ln 24 + ln 2)/4.
+    let world = world::World::new(&config).unwrap();
+    let nats = world.nats_per_token(0..4000).unwrap();
+    let (mut total, mut tokens) = (0.0, 0);
+    each(&config, 4000, |_, document| {
+        total += document.nats();
+        tokens += document.pieces().len();
+    });
+    assert!((nats - total / f64::from(u32::try_from(tokens).unwrap())).abs() < 1e-12);
+    assert!((nats - libm::log(48.0) / 4.0).abs() < 0.02, "{nats}");
+    assert_eq!(world.nats_per_token(3..3), None);
     // The domain is a choice as well.
     config.shares = [(Domain::Plants, 1.0), (Domain::Geography, 3.0)].into();
     config.plants = vec![plant(0, &["stay"])];
