@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use tokenizers::models::TrainerWrapper;
@@ -56,11 +57,10 @@ impl Tokenizer {
     ///
     /// [`LmError::Tokenizer`] for what the library cannot read.
     pub fn from_json(name: &str, text: &[u8]) -> Result<Self, LmError> {
-        // The library panics at a decoder that is no JSON, and at some broken normalizers.
+        // The library panics at a decoder that is no JSON.
         serde_json::from_slice::<serde::de::IgnoredAny>(text)
             .map_err(|error| failed(name)(error.into()))?;
-        let read = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(text));
-        let read = read.unwrap_or_else(|_| Err("a part of it that is not well-formed".into()));
+        let read = guarded(|| tokenizers::Tokenizer::from_bytes(text));
         Self::new(name, read.map_err(failed(name))?)
     }
 
@@ -155,7 +155,8 @@ impl Tokenizer {
     }
 
     fn tokens(&self, text: &str, add_specials: bool) -> Result<Vec<Token>, LmError> {
-        let encoding = self.inner.encode(text, add_specials).map_err(failed(&self.name))?;
+        let encoding = guarded(|| self.inner.encode(text, add_specials));
+        let encoding = encoding.map_err(failed(&self.name))?;
         let spans = encoding.get_offsets().iter().map(|(start, end)| *start..*end);
         let tokens = encoding.get_ids().iter().zip(spans).map(|(id, span)| Token { id: *id, span });
         Ok(tokens.collect())
@@ -171,7 +172,7 @@ impl Tokenizer {
         if let Some(id) = ids.iter().find(|id| self.inner.id_to_token(**id).is_none()) {
             return Err(self.unknown(*id));
         }
-        self.inner.decode(ids, true).map_err(failed(&self.name))
+        guarded(|| self.inner.decode(ids, true)).map_err(failed(&self.name))
     }
 
     /// The bytes that each token spells, for [`crate::align`]; none for special tokens.
@@ -248,6 +249,12 @@ impl Tokenizer {
             got: id.to_string(),
         }
     }
+}
+
+/// Calls the library, which panics at some broken normalizers, when it reads them and when it uses them.
+fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> tokenizers::Result<T> {
+    let called = catch_unwind(AssertUnwindSafe(call));
+    called.unwrap_or_else(|_| Err("a part of the tokenizer is not well-formed".into()))
 }
 
 fn failed(what: &str) -> impl FnOnce(tokenizers::Error) -> LmError {
