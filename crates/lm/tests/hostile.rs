@@ -399,16 +399,19 @@ fn a_broken_part_of_a_tokenizer_is_an_error_when_it_is_used() {
     Tokenizer::train(&["one two one"], 260, &["<|end|>"]).unwrap().save(folder.path()).unwrap();
     let json = fs::read(folder.path().join("tokenizer.json")).unwrap();
     let tree: serde_json::Map<String, Value> = serde_json::from_slice(&json).unwrap();
-    let mut n_refused = 0;
+    let mut accepted = Vec::new();
     for part in tree.keys() {
         let mut broken = tree.clone();
         broken.insert(part.clone(), json!([""]));
         let broken = serde_json::to_vec(&broken).unwrap();
         let read = Tokenizer::from_json("tokenizer.json", &broken);
         let used = read.and_then(|tokenizer| tokenizer.encode("\u{10570}\u{98f}"));
-        n_refused += usize::from(used.is_err());
+        if used.is_ok() {
+            accepted.push(part.as_str());
+        }
     }
-    assert_eq!(n_refused, tree.len());
+    // A text needs no decoder.
+    assert_eq!(accepted, ["decoder"]);
 }
 
 /// A model of random weights goes through every precision and any number of files unchanged in shape.
