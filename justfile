@@ -11,7 +11,7 @@ cmake := "sh crates/store/install-cmake.sh " + quote(tools)
 
 # The first build takes minutes and shows what it does.
 quiet := if path_exists(target / "debug/reproduce") == "true" { "--quiet" } else { "" }
-reproduce := cmake + " && cargo run " + quiet + " --locked --package reproduce --"
+reproduce := "cargo run " + quiet + " --locked --package reproduce --"
 
 # List the recipes.
 default:

@@ -49,9 +49,12 @@ impl Patches {
         self.channels * self.size * self.size
     }
 
-    /// Patches in a row of them: 1 + ⌊(side − size) / stride⌋.
+    /// Patches in a row of them: 1 + ⌊(side − size) / stride⌋; none where a patch does not fit or has no stride.
     pub const fn n_across(self) -> usize {
-        1 + (self.side - self.size) / self.stride
+        match (self.side.checked_sub(self.size), self.stride) {
+            (None, _) | (_, 0) => 0,
+            (Some(room), stride) => 1 + room / stride,
+        }
     }
 
     /// Patches of an image.
@@ -137,6 +140,12 @@ mod tests {
             Patches { side: 4, ..patches },
         ] {
             assert!(bad.of(&image).is_err(), "{bad:?}");
+        }
+        for none in [Patches { size: 4, ..patches }, Patches { stride: 0, ..patches }] {
+            assert_eq!(none.n_places(), 0);
+            let mut rng = seed::Seed::new(0).stream("patches-tests", "net");
+            let config = crate::layer::NetConfig::relu(9, 4, 2).over(none);
+            assert!(crate::layer::Net::new(config, &mut rng).is_err(), "{none:?}");
         }
     }
 }
