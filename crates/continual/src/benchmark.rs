@@ -211,7 +211,7 @@ mod tests {
     /// An idx file of zeros, but for the first.
     fn idx(shape: &[u8], first: u8) -> Vec<u8> {
         let mut file = vec![0, 0, 8, u8::try_from(shape.len()).unwrap()];
-        shape.iter().for_each(|size| file.extend([0, 0, 0, *size]));
+        file.extend(shape.iter().flat_map(|size| [0, 0, 0, *size]));
         file.push(first);
         file.extend(vec![0; shape.iter().map(|size| usize::from(*size)).product::<usize>() - 1]);
         file

@@ -23,8 +23,10 @@ pub(crate) struct Parser {
     /// What its errors must name.
     pub(crate) file: String,
     /// Reads a file, checks what was read, and returns what was refused.
-    pub(crate) read: Box<dyn Fn(&[u8]) -> Outcome>,
+    pub(crate) read: Read,
 }
+
+type Read = Box<dyn Fn(&[u8]) -> Outcome>;
 
 /// The name of a damaged file, or of the folder it lies in.
 pub(crate) const FILE: &str = "damaged";
