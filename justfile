@@ -77,6 +77,28 @@ test-parity n="20" seed="1": parity-tools
     {{ quote(tools / "parity/bin/python") }} crates/lm/tests/parity/draw.py random {{ quote(tools / "parity-cases") }} {{ n }} {{ seed }}
     cargo test --quiet --locked --package lm --test parity -- --cases {{ quote(absolute_path(tools) / "parity-cases") }}
 
+# Damage files of every kind a million times, or as often as asked for, and read them (an hour; a word picks parsers).
+test-mutations cases="1000000" seed="8" *word:
+    @{{ cmake }}
+    cargo test --quiet --locked --package engram --test mutations -- {{ word }} --cases {{ cases }} --seed {{ seed }}
+
+# Run the parity tests of language models on LibTorch (installs PyTorch; builds Burn anew in a folder of its own).
+test-libtorch: peer-tools
+    PATH={{ quote(absolute_path(tools) / "peers/bin") }}:"$PATH" LIBTORCH_USE_PYTORCH=1 CARGO_TARGET_DIR={{ quote(target / "libtorch") }} \
+    LD_LIBRARY_PATH="$({{ quote(absolute_path(tools) / "peers/bin/python") }} -c 'import os, torch; print(os.path.join(torch.__path__[0], "lib"))')" \
+    cargo test --quiet --locked --package lm --features device/libtorch --test parity -- --device libtorch
+
+# Build the parity tests of language models for NVIDIA GPUs, as a folder to carry to one: it is built here, and not run.
+test-cuda:
+    @rm -rf {{ quote(target / "cuda/parity") }} && mkdir -p {{ quote(target / "cuda/parity") }}
+    CARGO_TARGET_DIR={{ quote(target / "cuda") }} CARGO_PROFILE_DEV_STRIP=symbols \
+    cargo test --locked --package lm --features device/cuda --test parity --no-run --message-format json \
+    | sed -n 's/.*"executable":"\([^"]*\/parity-[^"]*\)".*/\1/p' | xargs -I FILE cp FILE {{ quote(target / "cuda/parity/parity") }}
+    @cp -r crates/lm/tests/fixtures {{ quote(target / "cuda/parity/fixtures") }}
+    @test -x {{ quote(target / "cuda/parity/parity") }}
+    @echo "Built but not run. On a machine with an NVIDIA GPU and its driver, in a copy of {{ target }}/cuda/parity:"
+    @echo "    ./parity --device cuda --cases fixtures"
+
 # Check format, lints, documentation, floors and index.
 check:
     @{{ cmake }}

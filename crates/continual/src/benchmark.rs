@@ -143,17 +143,19 @@ impl Benchmark {
         let half = files.len() / 2;
         let part = |test: bool| {
             let at = if test { half } else { 0 };
-            match self {
-                Self::Glyphs => self.drawn(test),
-                Self::Cifar10Pixels => {
-                    let images = cifar::decode(&files[at], &contents[at])?;
-                    self.dataset(scaled(&images.pixels.data), &images.labels.data)
-                }
-                _ => {
-                    let labels = self.labels(&files[at + 1], &contents[at + 1])?;
-                    self.dataset(self.numbers(&files[at], &contents[at])?, &labels)
-                }
+            if self == Self::Glyphs {
+                return self.drawn(test);
             }
+            let (inputs, labels) = if self == Self::Cifar10Pixels {
+                let images = cifar::decode(&files[at], &contents[at])?;
+                (scaled(&images.pixels.data), images.labels.data)
+            } else {
+                let labels = self.labels(&files[at + 1], &contents[at + 1])?;
+                (self.numbers(&files[at], &contents[at])?, labels)
+            };
+            let of_files = files[at..at + half].join(" and ");
+            self.dataset(inputs, &labels)
+                .map_err(|error| ContinualError::Files { files: of_files, problem: error.into() })
         };
         Ok([part(false)?, part(true)?])
     }
@@ -200,4 +202,37 @@ const NPY: [&str; 4] = ["train_x.npy", "train_y.npy", "test_x.npy", "test_y.npy"
 /// Pixels from 0 to 1.
 fn scaled(pixels: &[u8]) -> Vec<f32> {
     pixels.iter().map(|pixel| f32::from(*pixel) / 255.0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idx file of zeros, but for the first.
+    fn idx(shape: &[u8], first: u8) -> Vec<u8> {
+        let mut file = vec![0, 0, 8, u8::try_from(shape.len()).unwrap()];
+        file.extend(shape.iter().flat_map(|size| [0, 0, 0, *size]));
+        file.push(first);
+        file.extend(vec![0; shape.iter().map(|size| usize::from(*size)).product::<usize>() - 1]);
+        file
+    }
+
+    #[test]
+    fn files_that_do_not_fit_each_other_are_named() {
+        let (images, labels) = (idx(&[2, 28, 28], 0), idx(&[2], 9));
+        let told = |images: &[u8], labels: &[u8]| {
+            let test = [idx(&[1, 28, 28], 0), idx(&[1], 0)];
+            let contents = [images.to_vec(), labels.to_vec()].into_iter().chain(test);
+            let read = Benchmark::Mnist.decode(&contents.collect::<Vec<_>>());
+            read.err().map_or_else(String::new, |error| error.to_string())
+        };
+        assert_eq!(told(&images, &labels), "");
+        for (images, labels) in
+            [(&images, &idx(&[3], 9)), (&images, &idx(&[2], 10)), (&idx(&[2, 28, 27], 0), &labels)]
+        {
+            let told = told(images, labels);
+            assert!(told.contains("mnist/train-images-idx3-ubyte.gz"), "{told}");
+            assert!(told.contains("mnist/train-labels-idx1-ubyte.gz"), "{told}");
+        }
+    }
 }

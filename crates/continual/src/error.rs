@@ -67,6 +67,14 @@ pub enum ContinualError {
     /// A file of a data set is not what it should be.
     #[error(transparent)]
     Data(#[from] manifest::Error),
+    /// Files of a data set do not fit each other, or hold samples that cannot be learned.
+    #[error("{files}: {problem}")]
+    Files {
+        /// Their names.
+        files: String,
+        /// What is wrong.
+        problem: Box<Self>,
+    },
     /// The principal axes of pieces of images cannot be found.
     #[error("the principal axes of pieces of images")]
     Geometry(#[from] geometry::GeometryError),

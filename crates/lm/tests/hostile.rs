@@ -1,28 +1,15 @@
 //! Files that are truncated, changed, or made to harm: errors that name them, no panic, no model of
-//! something else.
-//!
-//! Every parser is given mutations of a good file, 10,000 in all; `PROPTEST_CASES=250000` makes that
-//! a million.
+//! something else. Damage at random is tested in `engram`, for all parsers together.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lm::{Config, Hook, Hooks, Precision, Tokenizer, Tokens, Transformer};
+use lm::{Hook, Precision, Tokenizer, Transformer};
 use proptest::prelude::*;
 use seed::Seed;
 use serde_json::{Value, json};
-
-/// Cases of each of the four mutation tests, where the environment does not say.
-const CASES: u32 = 2500;
-
-fn cases() -> ProptestConfig {
-    let given = ProptestConfig::default();
-    // 256 is what the library does where nothing is asked for.
-    let cases = if given.cases == 256 { CASES } else { given.cases };
-    ProptestConfig { cases, failure_persistence: None, ..given }
-}
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name).join("model")
@@ -226,161 +213,7 @@ fn a_model_is_saved_whole_or_not_at_all() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
-/// Changes to bytes: each at some place, to some value; then an end.
-fn changed(file: &[u8], changes: &[(usize, u8)], end: usize) -> Vec<u8> {
-    let mut file = file.to_vec();
-    for (at, byte) in changes {
-        let n_bytes = file.len();
-        file[at % n_bytes] = *byte;
-    }
-    // Three in four keep their length.
-    let n_bytes = file.len();
-    file.truncate(if end.is_multiple_of(4) { end % n_bytes } else { n_bytes });
-    file
-}
-
-/// A value of the kinds that headers and configs hold, good or bad.
-fn value() -> impl Strategy<Value = Value> {
-    let word = prop::sample::select(vec![
-        "F32",
-        "F16",
-        "BF16",
-        "I64",
-        "F4",
-        "",
-        "silu",
-        "relu",
-        "llama",
-        "gpt2",
-        "gpt_oss",
-        "qwen3",
-        "mistral",
-        "yarn",
-        "linear",
-        "llama3",
-        "sliding_attention",
-    ]);
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(|flag| json!(flag)),
-        (0_u64..40).prop_map(|number| json!(number)),
-        any::<u64>().prop_map(|number| json!(number)),
-        any::<i64>().prop_map(|number| json!(number)),
-        any::<f64>().prop_map(|number| json!(number)),
-        word.prop_map(|word| json!(word)),
-    ];
-    leaf.prop_recursive(2, 8, 3, |inner| prop::collection::vec(inner, 0..4).prop_map(Value::Array))
-}
-
-/// Puts a value somewhere in a JSON tree.
-fn put(tree: &mut Value, path: &[usize], value: Value) {
-    let child = match (path, &mut *tree) {
-        ([at, ..], Value::Object(map)) if !map.is_empty() => {
-            let at = at % map.len();
-            map.values_mut().nth(at)
-        }
-        ([at, ..], Value::Array(list)) if !list.is_empty() => {
-            let at = at % list.len();
-            list.get_mut(at)
-        }
-        _ => None,
-    };
-    match child {
-        Some(child) => put(child, &path[1..], value),
-        None => *tree = value,
-    }
-}
-
-/// A model that was loaded in spite of a change computes, or says why not.
-fn computes(model: &Transformer) {
-    let tokens = Tokens::new(vec![vec![0; 3]]).unwrap();
-    if let Ok(logits) = model.forward(&tokens, &mut Hooks::new()) {
-        assert_eq!(logits.dims(), [1, 3, model.config().vocab_size]);
-    }
-}
-
 proptest! {
-    #![proptest_config(cases())]
-
-    #[test]
-    fn changed_weights_load_or_are_refused(
-        in_header in any::<bool>(),
-        bytes in prop::collection::vec((any::<usize>(), any::<u8>()), 0..4),
-        end in any::<usize>(),
-        path in prop::collection::vec(any::<usize>(), 1..4),
-        value in value(),
-    ) {
-        let folder = copy("gpt-oss");
-        let file = folder.path().join(WEIGHTS);
-        let content = fs::read(&file).unwrap();
-        let content = if in_header {
-            let (mut header, data) = parts(&content);
-            put(&mut header, &path, value);
-            joined(&header, &data)
-        } else {
-            // Half of the changes fall into the header, which is a small part of the file.
-            let bytes: Vec<_> = bytes.iter().map(|(at, byte)| {
-                (if at.is_multiple_of(2) { at % 3000 } else { *at }, *byte)
-            }).collect();
-            changed(&content, &bytes, end)
-        };
-        fs::write(&file, content).unwrap();
-        if let Ok(model) = load(folder.path()) {
-            computes(&model);
-        }
-    }
-
-    /// What is read is honored: written and read again it is the same.
-    #[test]
-    fn changed_configs_are_read_or_refused(
-        name in prop::sample::select(vec!["gpt2", "llama-biases-tied-llama3", "mistral-window",
-            "qwen3-windows-yarn", "gpt-oss"]),
-        bytes in prop::option::of(prop::collection::vec((any::<usize>(), any::<u8>()), 1..3)),
-        end in any::<usize>(),
-        path in prop::collection::vec(any::<usize>(), 1..3),
-        value in value(),
-    ) {
-        let mut text = fs::read(fixture(name).join("config.json")).unwrap();
-        if let Some(bytes) = bytes {
-            text = changed(&text, &bytes, end);
-        } else {
-            let mut config: Value = serde_json::from_slice(&text).unwrap();
-            put(&mut config, &path, value);
-            text = config.to_string().into_bytes();
-        }
-        if let Ok(config) = Config::from_json("config.json", &text) {
-            prop_assert!(config.check().is_ok(), "{config:?}");
-        }
-    }
-
-    #[test]
-    fn changed_tokenizers_are_read_or_refused(
-        bytes in prop::option::of(prop::collection::vec((any::<usize>(), any::<u8>()), 1..4)),
-        end in any::<usize>(),
-        path in prop::collection::vec(any::<usize>(), 1..4),
-        value in value(),
-        text in "\\PC{0,12}",
-    ) {
-        let folder = tempfile::tempdir().unwrap();
-        let tokenizer = Tokenizer::train(&["one two one"], 260, &["<|end|>"]).unwrap();
-        tokenizer.save(folder.path()).unwrap();
-        let mut json = fs::read(folder.path().join("tokenizer.json")).unwrap();
-        if let Some(bytes) = bytes {
-            json = changed(&json, &bytes, end);
-        } else {
-            let mut tree: Value = serde_json::from_slice(&json).unwrap();
-            put(&mut tree, &path, value);
-            json = tree.to_string().into_bytes();
-        }
-        if let Ok(tokenizer) = Tokenizer::from_json("tokenizer.json", &json)
-            && let Ok(tokens) = tokenizer.encode(&text)
-        {
-            let ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
-            tokenizer.decode(&ids).ok();
-            tokenizer.pieces(&ids).ok();
-        }
-    }
-
     #[test]
     fn names_of_hooks_are_read_as_they_are_written_or_refused(
         name in "(embed|logits|blocks|final_norm|[a-z._0-9]{0,9})([.]|)([0-9]{0,20}|)([.]|)(resid_pre|query|[a-z_]{0,9})",

@@ -3,11 +3,13 @@
 mod capture;
 mod reader;
 mod rows;
+mod scatter;
 mod writer;
 
 pub(crate) use capture::check_hash;
 pub use capture::{BosRule, Capture, Dtype, Hook, Normalization, RowLayout};
+pub(crate) use reader::RowChunk;
 pub use reader::{ActivationReader, Description};
-pub(crate) use reader::{RowChunk, StoredRows};
 pub use rows::Rows;
+pub(crate) use scatter::{Places, READ_BYTES};
 pub use writer::{ActivationWriter, NewRows, NonFinite};

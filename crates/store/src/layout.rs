@@ -78,19 +78,81 @@ impl ShardLayout {
         chunk_idx: usize,
         into: &mut [u8],
     ) -> Result<()> {
-        let (address, checksum) = self.columns[column_idx].chunks[chunk_idx];
-        file.read_exact_at(into, address).during("read", &self.path)?;
-        let found = crc32fast::hash(into);
+        let (mut address, _) = self.columns[column_idx].chunks[chunk_idx];
+        let mut checksum = crc32fast::Hasher::new();
+        for piece in into.chunks_mut(PIECE_BYTES) {
+            file.read_exact_at(piece, address).during("read", &self.path)?;
+            checksum.update(piece);
+            address += piece.len() as u64;
+        }
+        self.check(column_idx, chunk_idx, checksum)
+    }
+
+    /// Hands on the rows of one chunk in pieces, each with the place of its first row in the chunk, and checks them.
+    /// Only where all went well was right what was handed on.
+    pub(crate) fn visit_chunk(
+        &self,
+        file: &File,
+        (column_idx, chunk_idx): (usize, usize),
+        buffer: &mut Piece,
+        mut each: impl FnMut(usize, &[u8]),
+    ) -> Result<()> {
+        let (mut address, _) = self.columns[column_idx].chunks[chunk_idx];
+        let n_rows = self.chunk_rows(column_idx, chunk_idx).len();
+        let row_bytes = self.schema.columns[column_idx].row_bytes();
+        let piece_rows = (PIECE_BYTES / row_bytes.max(1)).max(1);
+        let mut checksum = crc32fast::Hasher::new();
+        for first in (0..n_rows).step_by(piece_rows) {
+            let piece = buffer.bytes(piece_rows.min(n_rows - first) * row_bytes);
+            file.read_exact_at(piece, address).during("read", &self.path)?;
+            checksum.update(piece);
+            each(first, piece);
+            address += piece.len() as u64;
+        }
+        self.check(column_idx, chunk_idx, checksum)
+    }
+
+    /// Asks the system to read the rows of a chunk into its cache, and does not wait; where it cannot be asked, nothing
+    /// happens.
+    #[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "only Linux is asked"))]
+    pub(crate) fn fetch_ahead(&self, file: &File, column_idx: usize, chunk_idx: usize) {
+        #[cfg(target_os = "linux")]
+        {
+            let (address, _) = self.columns[column_idx].chunks[chunk_idx];
+            let n_rows = self.chunk_rows(column_idx, chunk_idx).len() as u64;
+            let n_bytes = n_rows * self.schema.columns[column_idx].row_bytes() as u64;
+            let n_bytes = std::num::NonZeroU64::new(n_bytes);
+            // A hint: reading tells what is wrong with the file.
+            let _ = rustix::fs::fadvise(file, address, n_bytes, rustix::fs::Advice::WillNeed);
+        }
+    }
+
+    fn check(&self, column_idx: usize, chunk_idx: usize, found: crc32fast::Hasher) -> Result<()> {
+        let (_, checksum) = self.columns[column_idx].chunks[chunk_idx];
+        let found = found.finalize();
         if found == checksum {
             return Ok(());
         }
         let what = format!("chunk {chunk_idx} of {}", self.schema.columns[column_idx].name);
-        Err(Error::damaged(
-            &self.path,
-            what,
-            format!("checksum {checksum:08x}"),
-            format!("{found:08x}"),
-        ))
+        let (expected, found) = (format!("checksum {checksum:08x}"), format!("{found:08x}"));
+        Err(Error::damaged(&self.path, what, expected, found))
+    }
+}
+
+/// Rows are read in pieces of about so many bytes: they stay in a core's own cache until they were checked and used.
+pub(crate) const PIECE_BYTES: usize = 256 << 10;
+
+/// Memory for a piece of rows, on the boundary of the largest type.
+#[derive(Debug, Default)]
+pub(crate) struct Piece(Vec<u64>);
+
+impl Piece {
+    fn bytes(&mut self, n_bytes: usize) -> &mut [u8] {
+        let n_words = n_bytes.div_ceil(size_of::<u64>());
+        if self.0.len() < n_words {
+            self.0.resize(n_words, 0);
+        }
+        &mut bytemuck::cast_slice_mut(&mut self.0)[..n_bytes]
     }
 }
 

@@ -261,6 +261,15 @@ impl Schema {
         let mut columns = Vec::new();
         collect(file, "", path, &mut columns)?;
         columns.sort_by_key(|(at, _)| *at);
+        for (expected, (at, column)) in (0..).zip(&columns) {
+            if *at != expected {
+                return Err(Error::Foreign {
+                    path: path.to_owned(),
+                    expected: format!("{expected} as attribute {COLUMN_IDX:?} of one data set"),
+                    found: format!("{at} of {}", column.name),
+                });
+            }
+        }
         Ok(Self { attributes, columns: columns.into_iter().map(|(_, column)| column).collect() })
     }
 

@@ -1,9 +1,10 @@
 //! Rows in random order, in bounded memory.
 //!
 //! An epoch is made in two steps. The chunks of the store are put into random order, and cut into
-//! pools of `pool_chunks`. A pool is read whole, its rows are put into random order, and dealt out;
-//! threads read the next pool meanwhile. The order is a function of seed, id, epoch and sizes
-//! alone, and both orders are uniform. So where all chunks are full,
+//! pools of `pool_chunks`. The rows of a pool are put into random order; then threads read its
+//! chunks, and put each row where it belongs in the batches that this pool fills, while the batches
+//! of the pool before are being used. The order is a function of seed, id, epoch and sizes alone,
+//! and both orders are uniform. So where all chunks are full,
 //!
 //! - at each place of an epoch each row of the store is equally likely, P = 1/n;
 //! - in a pool of P rows from chunks of C, neighbors come from one chunk with P = (C − 1)/(P − 1);
@@ -11,12 +12,12 @@
 //!   do. A larger pool, or smaller chunks, come as near to one as needed.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{JoinHandle, spawn};
 
 use seed::Seed;
 
-use crate::activations::{ActivationReader, RowChunk, Rows, StoredRows};
+use crate::activations::{ActivationReader, Places, READ_BYTES, RowChunk, Rows};
 use crate::error::{Error, Result};
 use crate::layout::index;
 
@@ -67,27 +68,13 @@ pub struct Place {
 /// # Ok::<(), store::Error>(())
 /// ```
 pub struct Shuffle {
-    config: ShuffleConfig,
     widths: Vec<usize>,
     place: Place,
     n_rows: u64,
     memory_bytes: u64,
-    /// The pool that rows are dealt from, and how many were.
-    pool: Option<(Pool, usize)>,
-    /// Rows of the first pool that were dealt out before the place.
-    skip: usize,
-    full: Option<Receiver<Result<Pool>>>,
-    empty: Option<Sender<Pool>>,
+    full: Option<Receiver<Result<Rows>>>,
+    empty: Option<Sender<Rows>>,
     worker: Option<JoinHandle<()>>,
-}
-
-/// Rows of some chunks, and the order in which they are dealt.
-struct Pool {
-    /// Which pool of the epoch it is.
-    idx: usize,
-    n_rows: usize,
-    rows: StoredRows,
-    order: Vec<u32>,
 }
 
 impl Shuffle {
@@ -116,33 +103,39 @@ impl Shuffle {
         if pool_chunks == 0 || u32::try_from(pool_rows).is_err() {
             return Err(Error::setting("pool_chunks", "1 chunk to 2^32 rows", pool_chunks));
         }
-        // A pool larger than the store takes no more memory than the store.
+        // A pool or batch larger than the store takes no more memory than the store.
         let pool_rows = pool_rows.min(index(n_rows));
+        let batch_rows = batch_rows.min(index(n_rows));
         let purpose = format!("shuffle: chunks of epoch {}", from.epoch);
         config.seed.stream(&config.id, &purpose).shuffle(&mut chunks);
-        let memory_bytes = 2 * pool_rows as u64 * (reader.row_bytes() as u64 + 4)
-            + size_of_val(&chunks[..]) as u64;
-
-        let (first_pool, skip) = pool_at(&chunks, pool_chunks, from.row);
-        let (give_empty, empty) = channel();
-        for _ in 0..2 {
-            // The receiver lives: this cannot fail.
-            let _ = give_empty.send(Pool::new(reader.buffer(pool_rows)));
-        }
-        let (give_full, full) = sync_channel(1);
-        let reader = Arc::clone(reader);
+        // The batches of two pools, one that each pool begins and the next one ends.
+        let n_batches = 2 * pool_rows.div_ceil(batch_rows) + 2;
         let widths = reader.widths();
-        let worker = spawn(move || {
-            fill_pools(&reader, &chunks, pool_chunks, first_pool, &empty, &give_full);
-        });
+        let memory_bytes = n_batches as u64 * batch_rows as u64 * reader.row_bytes() as u64
+            + pool_rows as u64 * (4 + Places::row_bytes(widths.len())) as u64
+            + size_of_val(&chunks[..]) as u64
+            + READ_BYTES as u64;
+
+        let (give_empty, empty) = channel();
+        for _ in 0..n_batches {
+            // The receiver lives: this cannot fail.
+            let _ = give_empty.send(Rows::default());
+        }
+        let (give_full, full) = channel();
+        let filler = Filler {
+            reader: Arc::clone(reader),
+            config: ShuffleConfig { batch_rows, ..config.clone() },
+            chunks,
+            widths: widths.clone(),
+            empty,
+            full: give_full,
+        };
+        let worker = spawn(move || filler.run(from));
         Ok(Self {
-            config: config.clone(),
             widths,
             place: from,
             n_rows,
             memory_bytes,
-            pool: None,
-            skip,
             full: Some(full),
             empty: Some(give_empty),
             worker: Some(worker),
@@ -154,44 +147,30 @@ impl Shuffle {
         self.place
     }
 
-    /// Bytes that it holds, apart from the batch: two pools, and the list of all chunks.
+    /// Bytes that it holds, apart from the batch that is used: the batches of two pools and two
+    /// more, the order and the places of the rows of one pool, and the list of all chunks.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes
     }
 
-    /// Deals the next batch into memory that is reused; `false` at the end of the epoch.
+    /// Deals the next batch; `false` at the end of the epoch. The memory of `into` is used for a
+    /// later one.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Damaged`] name the file. The epoch is over then.
     pub fn next_batch(&mut self, into: &mut Rows) -> Result<bool> {
-        let left = self.n_rows - self.place.row;
-        let n = index(left).min(self.config.batch_rows);
-        into.resize(n, &self.widths);
-        let mut at = 0;
-        while at < n {
-            let (pool, dealt) = match self.pool.take() {
-                Some(current) => current,
-                None => (self.next_pool()?, std::mem::take(&mut self.skip)),
-            };
-            let take = (pool.order.len() - dealt).min(n - at);
-            pool.deal(&pool.order[dealt..dealt + take], &self.widths, into, at);
-            at += take;
-            if dealt + take < pool.order.len() {
-                self.pool = Some((pool, dealt + take));
-            } else if let Some(empty) = &self.empty {
-                // A worker that has read its last pool takes none back.
-                let _ = empty.send(pool);
-            }
+        if self.place.row == self.n_rows {
+            into.resize(0, &self.widths);
+            return Ok(false);
         }
-        self.place.row += n as u64;
-        Ok(n > 0)
-    }
-
-    fn next_pool(&mut self) -> Result<Pool> {
         let next = self.full.as_ref().and_then(|full| full.recv().ok());
-        let mut pool = next.unwrap_or(Err(Error::Stopped))?;
-        pool.shuffle(&self.config, self.place.epoch);
-        Ok(pool)
+        let used = std::mem::replace(into, next.unwrap_or(Err(Error::Stopped))?);
+        if let Some(empty) = &self.empty {
+            // A worker that has filled its last batch takes none back.
+            let _ = empty.send(used);
+        }
+        self.place.row += into.len() as u64;
+        Ok(true)
     }
 }
 
@@ -224,32 +203,63 @@ impl Drop for Shuffle {
     }
 }
 
-impl Pool {
-    fn new(rows: StoredRows) -> Self {
-        Self { idx: 0, n_rows: 0, rows, order: Vec::new() }
+/// Fills batches, as empty ones come back, until the epoch or its reader ends.
+struct Filler {
+    reader: Arc<ActivationReader>,
+    config: ShuffleConfig,
+    /// All chunks in the order of the epoch.
+    chunks: Vec<RowChunk>,
+    widths: Vec<usize>,
+    empty: Receiver<Rows>,
+    full: Sender<Result<Rows>>,
+}
+
+impl Filler {
+    fn run(&self, from: Place) {
+        let ShuffleConfig { pool_chunks, batch_rows, .. } = self.config;
+        let (first_pool, mut skip) = pool_at(&self.chunks, pool_chunks, from.row);
+        // Rows of the epoch that have no batch yet.
+        let mut left = index(self.reader.n_rows() - from.row);
+        // Batches that the pool fills; of the first, the pool before has filled some rows.
+        let (mut batches, mut n_filled) = (Vec::<Rows>::new(), 0);
+        let mut pools = self.chunks.chunks(pool_chunks).enumerate().skip(first_pool).peekable();
+        while let Some((pool_idx, chunks)) = pools.next() {
+            if let Some((_, next)) = pools.peek() {
+                self.reader.fetch_ahead(next);
+            }
+            let order = self.order(chunks, pool_idx, from.epoch);
+            let wanted = &order[std::mem::take(&mut skip)..];
+            let mut room = batches.first().map_or(0, Rows::len) - n_filled;
+            while room < wanted.len() {
+                let Ok(mut batch) = self.empty.recv() else { return };
+                batch.resize(batch_rows.min(left), &self.widths);
+                left -= batch.len();
+                room += batch.len();
+                batches.push(batch);
+            }
+            let mut places = Places::new(order.len(), wanted, &mut batches, n_filled, &self.widths);
+            if let Err(error) = self.reader.scatter(chunks, &mut places) {
+                let _ = self.full.send(Err(error));
+                return;
+            }
+            let last = if room > wanted.len() { batches.pop() } else { None };
+            for batch in batches.drain(..) {
+                if self.full.send(Ok(batch)).is_err() {
+                    return;
+                }
+            }
+            n_filled = last.as_ref().map_or(0, Rows::len) - (room - wanted.len());
+            batches.extend(last);
+        }
     }
 
-    /// Puts its rows into random order.
-    fn shuffle(&mut self, config: &ShuffleConfig, epoch: u64) {
-        self.order.clear();
-        self.order.extend((0..u32::MAX).take(self.n_rows));
-        let purpose = format!("shuffle: rows of pool {} of epoch {epoch}", self.idx);
-        config.seed.stream(&config.id, &purpose).shuffle(&mut self.order);
-    }
-
-    /// Copies some of its rows into a batch, from row `at` on.
-    fn deal(&self, rows: &[u32], widths: &[usize], into: &mut Rows, at: usize) {
-        for (to, from) in (at..).zip(rows) {
-            let from = *from as usize;
-            into.row_idx[to] = self.rows.row_idx[from];
-            into.tokens[to] = self.rows.tokens[from];
-            into.positions[to] = self.rows.positions[from];
-            into.documents[to] = self.rows.documents[from];
-        }
-        for ((hook, stored), width) in into.hooks.iter_mut().zip(&self.rows.hooks).zip(widths) {
-            let hook = hook[at * width..].chunks_exact_mut(*width);
-            hook.zip(rows).for_each(|(row, from)| stored.decode(*from as usize * width, row));
-        }
+    /// The rows of a pool, counted in the order of its chunks, in the order in which they are dealt.
+    fn order(&self, chunks: &[RowChunk], pool_idx: usize, epoch: u64) -> Vec<u32> {
+        let n_rows = chunks.iter().map(|chunk| chunk.n_rows).sum();
+        let mut order: Vec<u32> = (0..u32::MAX).take(n_rows).collect();
+        let purpose = format!("shuffle: rows of pool {pool_idx} of epoch {epoch}");
+        self.config.seed.stream(&self.config.id, &purpose).shuffle(&mut order);
+        order
     }
 }
 
@@ -263,27 +273,4 @@ fn pool_at(chunks: &[RowChunk], pool_chunks: usize, mut row: u64) -> (usize, usi
         row -= rows;
     }
     (chunks.len().div_ceil(pool_chunks), 0)
-}
-
-/// Reads one pool after the other, as empty ones come back, until the epoch or its reader ends.
-fn fill_pools(
-    reader: &ActivationReader,
-    chunks: &[RowChunk],
-    pool_chunks: usize,
-    first_pool: usize,
-    empty: &Receiver<Pool>,
-    full: &SyncSender<Result<Pool>>,
-) {
-    for (pool_idx, chunks) in chunks.chunks(pool_chunks).enumerate().skip(first_pool) {
-        let Ok(mut pool) = empty.recv() else { return };
-        let filled = reader.read_chunks(chunks, &mut pool.rows).map(|()| {
-            pool.idx = pool_idx;
-            pool.n_rows = chunks.iter().map(|chunk| chunk.n_rows).sum();
-            pool
-        });
-        let has_failed = filled.is_err();
-        if full.send(filled).is_err() || has_failed {
-            return;
-        }
-    }
 }

@@ -145,12 +145,12 @@ impl Model {
             n_ctx: size(6),
             is_tied: header[5] > 0,
         };
-        // Three sizes of at most 2^20 each: far inside 64 bits.
+        // Products of three sizes of at most 2^20 each: their sum is inside 64 bits, four times it need not be.
         let n_of = |(n, shape): (usize, Vec<usize>)| n * shape.iter().product::<usize>();
         let n_numbers: usize = Kind::ALL.map(|kind| n_of(kind.shape(&sizes))).iter().sum();
-        if rest.len() != n_numbers * 4 {
-            let expected = format!("{} bytes after the header, as it says", n_numbers * 4);
-            return Err(wrong(expected, rest.len().to_string()));
+        if n_numbers.checked_mul(4) != Some(rest.len()) {
+            let expected = format!("{n_numbers} numbers after the header, as it says");
+            return Err(wrong(expected, format!("{} bytes", rest.len())));
         }
         let numbers: Vec<f32> =
             rest.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
@@ -255,6 +255,10 @@ mod tests {
         let message = |bytes: &[u8]| Model::decode("a.bin", bytes).unwrap_err().to_string();
         assert!(message(&tiny(2)[..20]).contains("a.bin"));
         assert!(message(&tiny(2)[..200]).contains("172"));
+        let mut largest = tiny(2);
+        let sizes = [1 << 20, 1 << 20, 1 << 20, 1, 1, 1 << 20, 1 << 20];
+        largest[..28].copy_from_slice(&sizes.map(i32::to_le_bytes).concat());
+        assert!(message(&largest).contains("numbers after the header"));
         assert!(message(&tiny(i32::MIN)).contains("2^20"));
         let mut nan = tiny(2);
         nan[28..32].copy_from_slice(&f32::NAN.to_le_bytes());

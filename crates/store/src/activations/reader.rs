@@ -2,14 +2,12 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::thread::scope;
 
 use super::capture::{ACTIVATIONS, DOCUMENTS, HOOKS, N_FIXED, POSITIONS, TOKENS};
-use super::rows::{Rows, Stored};
+use super::rows::{Rows, decode};
 use super::{Capture, Dtype, RowLayout};
 use crate::error::{Error, Result};
-use crate::layout::index;
+use crate::layout::{Piece, index};
 use crate::source::{LastFile, Source};
 
 /// What a store of activations says of itself.
@@ -30,63 +28,24 @@ pub struct Description {
 /// they do not begin and end with one.
 #[derive(Debug)]
 pub struct ActivationReader {
-    source: Source,
-    capture: Capture,
+    pub(super) source: Source,
+    pub(super) capture: Capture,
     /// The column of each hook.
-    column_idx: Vec<usize>,
+    pub(super) column_idx: Vec<usize>,
     layout: RowLayout,
     /// The first row of each shard, and the number of all rows.
     first_rows: Vec<u64>,
-    file: LastFile,
+    pub(super) file: LastFile,
 }
 
 /// One chunk, among all of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowChunk {
-    shard_idx: usize,
-    chunk_idx: usize,
+    pub(super) shard_idx: usize,
+    pub(super) chunk_idx: usize,
     /// Its first row, counted over the whole store.
     pub(crate) first_row: u64,
     pub(crate) n_rows: usize,
-}
-
-/// Threads that read the chunks of a pool.
-const READERS: usize = 4;
-
-/// Where the rows of a chunk are put, as they are stored.
-struct ChunkRows<'a> {
-    tokens: &'a mut [u32],
-    positions: &'a mut [u32],
-    documents: &'a mut [u64],
-    row_idx: &'a mut [u64],
-    hooks: Vec<&'a mut [u8]>,
-}
-
-impl<'a> ChunkRows<'a> {
-    /// Splits off the first `n` rows.
-    fn take(&mut self, n: usize, row_bytes: &[usize]) -> Self {
-        let hooks = self.hooks.iter_mut().zip(row_bytes);
-        let hooks: Vec<&'a mut [u8]> = hooks
-            .map(|(hook, bytes)| hook.split_off_mut(..n * bytes).unwrap_or_default())
-            .collect();
-        ChunkRows {
-            tokens: self.tokens.split_off_mut(..n).unwrap_or_default(),
-            positions: self.positions.split_off_mut(..n).unwrap_or_default(),
-            documents: self.documents.split_off_mut(..n).unwrap_or_default(),
-            row_idx: self.row_idx.split_off_mut(..n).unwrap_or_default(),
-            hooks,
-        }
-    }
-}
-
-/// Rows as they are stored, for hooks in the order of the reader.
-#[derive(Debug)]
-pub(crate) struct StoredRows {
-    pub(crate) tokens: Vec<u32>,
-    pub(crate) positions: Vec<u32>,
-    pub(crate) documents: Vec<u64>,
-    pub(crate) row_idx: Vec<u64>,
-    pub(crate) hooks: Vec<Stored>,
 }
 
 impl ActivationReader {
@@ -164,26 +123,20 @@ impl ActivationReader {
             .map_err(|_| Error::setting("rows", "fewer than fit into memory", rows.end))?;
         let widths = self.widths();
         into.resize(n, &widths);
-        let mut stored = None;
+        let mut piece = Piece::default();
         let mut at = 0;
         while at < n {
-            let chunk = self.chunk_at(rows.start + at as u64);
-            let is_whole = rows.start + at as u64 == chunk.first_row && chunk.n_rows <= n - at;
-            if is_whole && self.capture.dtype == Dtype::F32 {
-                self.read_whole(chunk, into, at)?;
-                at += chunk.n_rows;
-                continue;
-            }
-            let stored = stored.get_or_insert_with(|| self.buffer(self.layout.chunk_rows));
-            self.read_chunks(&[chunk], stored)?;
-            let skip = index(rows.start + at as u64 - chunk.first_row);
+            let row = rows.start + at as u64;
+            let chunk = self.chunk_at(row);
+            let skip = index(row - chunk.first_row);
             let take = (chunk.n_rows - skip).min(n - at);
-            into.row_idx[at..at + take].copy_from_slice(&stored.row_idx[skip..skip + take]);
-            into.tokens[at..at + take].copy_from_slice(&stored.tokens[skip..skip + take]);
-            into.positions[at..at + take].copy_from_slice(&stored.positions[skip..skip + take]);
-            into.documents[at..at + take].copy_from_slice(&stored.documents[skip..skip + take]);
-            for ((hook, width), stored) in into.hooks.iter_mut().zip(&widths).zip(&stored.hooks) {
-                stored.decode(skip * width, &mut hook[at * width..(at + take) * width]);
+            if take == chunk.n_rows && self.capture.dtype == Dtype::F32 {
+                self.read_whole(chunk, into, at)?;
+            } else {
+                self.read_part(chunk, skip..skip + take, into, at, &mut piece)?;
+            }
+            for (row_idx, row) in into.row_idx[at..at + take].iter_mut().zip(row..) {
+                *row_idx = row;
             }
             at += take;
         }
@@ -194,23 +147,9 @@ impl ActivationReader {
         self.capture.hooks.iter().map(|hook| hook.width).collect()
     }
 
-    /// Bytes of a row in the stored type, with all that belongs to it.
+    /// Bytes of a row in memory, with all that belongs to it.
     pub(crate) fn row_bytes(&self) -> usize {
-        let width: usize = self.widths().iter().sum();
-        width * self.capture.dtype.element().bytes() + 24
-    }
-
-    /// Memory for `n` rows in the stored type.
-    pub(crate) fn buffer(&self, n: usize) -> StoredRows {
-        let hooks =
-            self.widths().into_iter().map(|width| Stored::zeros(self.capture.dtype, n * width));
-        StoredRows {
-            tokens: vec![0; n],
-            positions: vec![0; n],
-            documents: vec![0; n],
-            row_idx: vec![0; n],
-            hooks: hooks.collect(),
-        }
+        self.widths().iter().sum::<usize>() * size_of::<f32>() + 24
     }
 
     /// All chunks in their order.
@@ -237,70 +176,65 @@ impl ActivationReader {
         self.chunk(shard_idx, index(within / self.layout.chunk_rows as u64))
     }
 
-    /// Reads chunks into the rows of a buffer, one after the other in their order.
-    ///
-    /// Some threads share the work: while one waits for the disk, another checks what it got.
-    pub(crate) fn read_chunks(&self, chunks: &[RowChunk], into: &mut StoredRows) -> Result<()> {
-        let element = self.capture.dtype.element().bytes();
-        let row_bytes = self.capture.hooks.iter().map(|hook| hook.width * element);
-        let mut rest = ChunkRows {
-            tokens: &mut into.tokens,
-            positions: &mut into.positions,
-            documents: &mut into.documents,
-            row_idx: &mut into.row_idx,
-            hooks: into.hooks.iter_mut().map(Stored::bytes_mut).collect(),
-        };
-        let row_bytes: Vec<_> = row_bytes.collect();
-        let parts = chunks.iter().map(|chunk| (*chunk, rest.take(chunk.n_rows, &row_bytes)));
-        let parts: Vec<_> = parts.collect();
-        let n_readers = READERS.min(parts.len());
-        let parts = Mutex::new(parts.into_iter());
-        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let read_on = || -> Result<()> {
-            while let Some((chunk, to)) = next() {
-                self.read_into(chunk, to)?;
-            }
-            Ok(())
-        };
-        scope(|scope| {
-            let readers: Vec<_> = (1..n_readers).map(|_| scope.spawn(read_on)).collect();
-            let mine = read_on();
-            let others = readers.into_iter().map(|one| one.join().unwrap_or(Err(Error::Stopped)));
-            others.fold(mine, Result::and)
-        })
-    }
-
     /// Reads a chunk of f32, which need no conversion, to its place.
     fn read_whole(&self, chunk: RowChunk, into: &mut Rows, at: usize) -> Result<()> {
-        let rows = at..at + chunk.n_rows;
-        let hooks = into.hooks.iter_mut().zip(&self.capture.hooks).map(|(numbers, hook)| {
-            let numbers = &mut numbers[rows.start * hook.width..rows.end * hook.width];
-            bytemuck::cast_slice_mut(numbers)
-        });
-        let to = ChunkRows {
-            tokens: &mut into.tokens[rows.clone()],
-            positions: &mut into.positions[rows.clone()],
-            documents: &mut into.documents[rows.clone()],
-            row_idx: &mut into.row_idx[rows.clone()],
-            hooks: hooks.collect(),
-        };
-        self.read_into(chunk, to)
-    }
-
-    fn read_into(&self, chunk: RowChunk, to: ChunkRows) -> Result<()> {
         let file = self.file.get(&self.source, chunk.shard_idx)?;
         let shard = &self.source.shards[chunk.shard_idx];
+        let rows = at..at + chunk.n_rows;
         let read = |column_idx, bytes: &mut [u8]| {
             shard.read_chunk(&file, column_idx, chunk.chunk_idx, bytes)
         };
-        read(TOKENS, bytemuck::cast_slice_mut(to.tokens))?;
-        read(POSITIONS, bytemuck::cast_slice_mut(to.positions))?;
-        read(DOCUMENTS, bytemuck::cast_slice_mut(to.documents))?;
-        for (bytes, column_idx) in to.hooks.into_iter().zip(&self.column_idx) {
-            read(*column_idx, bytes)?;
+        read(TOKENS, bytemuck::cast_slice_mut(&mut into.tokens[rows.clone()]))?;
+        read(POSITIONS, bytemuck::cast_slice_mut(&mut into.positions[rows.clone()]))?;
+        read(DOCUMENTS, bytemuck::cast_slice_mut(&mut into.documents[rows.clone()]))?;
+        let hooks = into.hooks.iter_mut().zip(&self.capture.hooks).zip(&self.column_idx);
+        for ((numbers, hook), column_idx) in hooks {
+            let numbers = &mut numbers[rows.start * hook.width..rows.end * hook.width];
+            read(*column_idx, bytemuck::cast_slice_mut(numbers))?;
         }
-        for (row_idx, row) in to.row_idx.iter_mut().zip(chunk.first_row..) {
-            *row_idx = row;
+        Ok(())
+    }
+
+    /// Reads the `wanted` rows of a chunk, converted, to row `at` and those after it.
+    fn read_part(
+        &self,
+        chunk: RowChunk,
+        wanted: Range<usize>,
+        into: &mut Rows,
+        at: usize,
+        piece: &mut Piece,
+    ) -> Result<()> {
+        let file = self.file.get(&self.source, chunk.shard_idx)?;
+        let shard = &self.source.shards[chunk.shard_idx];
+        // Copies the rows of a piece that are wanted by a function from bytes to elements.
+        let mut read = |column_idx: usize, copy: &mut dyn FnMut(&[u8], Range<usize>)| {
+            let row_bytes = self.source.schema.columns[column_idx].row_bytes();
+            shard.visit_chunk(&file, (column_idx, chunk.chunk_idx), piece, |first, bytes| {
+                let start = first.max(wanted.start);
+                let end = (first + bytes.len() / row_bytes).min(wanted.end);
+                if start < end {
+                    let bytes = &bytes[(start - first) * row_bytes..(end - first) * row_bytes];
+                    copy(bytes, at + start - wanted.start..at + end - wanted.start);
+                }
+            })
+        };
+        let Rows { tokens, positions, documents, hooks, .. } = into;
+        read(TOKENS, &mut |bytes, to| {
+            bytemuck::cast_slice_mut(&mut tokens[to]).copy_from_slice(bytes);
+        })?;
+        read(POSITIONS, &mut |bytes, to| {
+            bytemuck::cast_slice_mut(&mut positions[to]).copy_from_slice(bytes);
+        })?;
+        read(DOCUMENTS, &mut |bytes, to| {
+            bytemuck::cast_slice_mut(&mut documents[to]).copy_from_slice(bytes);
+        })?;
+        for ((numbers, hook), column_idx) in
+            hooks.iter_mut().zip(&self.capture.hooks).zip(&self.column_idx)
+        {
+            let (dtype, width) = (self.capture.dtype, hook.width);
+            read(*column_idx, &mut |bytes, to| {
+                decode(dtype, bytes, &mut numbers[to.start * width..to.end * width]);
+            })?;
         }
         Ok(())
     }

@@ -53,21 +53,6 @@ pub(crate) enum Stored {
 }
 
 impl Stored {
-    pub(crate) fn zeros(dtype: Dtype, n: usize) -> Self {
-        match dtype {
-            Dtype::F32 => Self::F32(vec![0.0; n]),
-            Dtype::F16 => Self::F16(vec![0; n]),
-            Dtype::Bf16 => Self::Bf16(vec![0; n]),
-        }
-    }
-
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        match self {
-            Self::F32(values) => bytemuck::cast_slice_mut(values),
-            Self::F16(words) | Self::Bf16(words) => bytemuck::cast_slice_mut(words),
-        }
-    }
-
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::F32(values) => bytemuck::cast_slice(values),
@@ -90,29 +75,27 @@ impl Stored {
         }
     }
 
-    /// Writes the numbers from `start` on as f32. Exact.
-    pub(crate) fn decode(&self, start: usize, into: &mut [f32]) {
-        let range = start..start + into.len();
-        match self {
-            Self::F32(values) => into.copy_from_slice(&values[range]),
-            Self::F16(words) => {
-                let words: &[f16] = bytemuck::cast_slice(&words[range]);
-                words.convert_to_f32_slice(into);
-            }
-            Self::Bf16(words) => {
-                for (value, word) in into.iter_mut().zip(&words[range]) {
-                    *value = f32::from_bits(u32::from(*word) << 16);
-                }
-            }
-        }
-    }
-
     /// The first number that is not finite once it is stored.
     pub(crate) fn first_non_finite(&self) -> Option<usize> {
         match self {
             Self::F32(values) => values.iter().position(|value| !value.is_finite()),
             Self::F16(words) => words.iter().position(|word| word & 0x7c00 == 0x7c00),
             Self::Bf16(words) => words.iter().position(|word| word & 0x7f80 == 0x7f80),
+        }
+    }
+}
+
+/// Writes stored numbers, which lie on the boundary of their type, as f32. Exact.
+pub(crate) fn decode(dtype: Dtype, stored: &[u8], into: &mut [f32]) {
+    match dtype {
+        Dtype::F32 => bytemuck::cast_slice_mut(into).copy_from_slice(stored),
+        Dtype::F16 => {
+            bytemuck::cast_slice::<u8, f16>(stored).convert_to_f32_slice(into);
+        }
+        Dtype::Bf16 => {
+            for (value, word) in into.iter_mut().zip(bytemuck::cast_slice::<u8, u16>(stored)) {
+                *value = f32::from_bits(u32::from(*word) << 16);
+            }
         }
     }
 }
@@ -127,7 +110,7 @@ mod tests {
         let values = [1.0 + 1.0 / 4096.0, -0.5, 1.0 + 3.0 / 256.0, 65504.0];
         let read = |dtype| {
             let mut read = vec![0.0; 4];
-            Stored::encode(dtype, &values).decode(0, &mut read);
+            decode(dtype, Stored::encode(dtype, &values).bytes(), &mut read);
             read
         };
         assert_eq!(read(Dtype::F32), values);

@@ -4,8 +4,8 @@
 #![allow(clippy::cast_possible_truncation, reason = "numbers of tests are small")]
 
 mod activations;
+mod attributes;
 mod corpus;
-mod mutations;
 mod refusals;
 mod shuffle;
 

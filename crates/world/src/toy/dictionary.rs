@@ -4,8 +4,8 @@ use seed::Rng;
 
 use crate::error::{WorldError, within};
 
-/// The most numbers of a dictionary or a factor of correlations: 16 GiB of single precision.
-const MOST: usize = 1 << 32;
+/// The most numbers of a dictionary or a factor of correlations: 1 GiB of single precision.
+const MOST: usize = 1 << 28;
 
 /// Vectors of features, one row each.
 ///
@@ -32,7 +32,7 @@ impl Dictionary {
     ///
     /// # Errors
     ///
-    /// [`WorldError::Range`] where a size is 0 or their product above 2³².
+    /// [`WorldError::Range`] where a size is 0 or their product above 2²⁸, which is a gigabyte.
     pub fn random(n_features: usize, d_model: usize, rng: &mut Rng) -> Result<Self, WorldError> {
         check_sizes(n_features, d_model)?;
         let mut rows = Vec::with_capacity(n_features * d_model);
@@ -92,15 +92,25 @@ impl Dictionary {
 /// `Ok` where both are at least 1 and the product is one that memory may hold.
 pub(super) fn check_sizes(n_features: usize, d_model: usize) -> Result<(), WorldError> {
     for (option, size) in [("n_features", n_features), ("d_model", d_model)] {
-        within(option, size as f64, 1.0..=MOST as f64, "1..=2^32")?;
+        within(option, size as f64, 1.0..=MOST as f64, "1..=2^28")?;
     }
     let product = n_features as f64 * d_model as f64;
-    within("n_features times d_model", product, 1.0..=MOST as f64, "1..=2^32")
+    within("n_features times d_model", product, 1.0..=MOST as f64, "1..=2^28")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_than_a_gigabyte_is_refused_before_it_is_asked_for() {
+        let mut rng = seed::Seed::new(0).stream("toy", "sizes");
+        for (n_features, d_model) in
+            [(1 << 20, 1 << 20), (1 << 16, (1 << 12) + 1), (usize::MAX, 2), (0, 1)]
+        {
+            assert!(Dictionary::random(n_features, d_model, &mut rng).is_err());
+        }
+    }
 
     #[test]
     fn features_have_unit_length_and_point_everywhere() {
