@@ -130,6 +130,22 @@ pub enum LmError {
         /// What to do.
         remedy: &'static str,
     },
+    /// A checkpoint is of another model or another training.
+    #[error(
+        "{}: {field} is {got} there, and {expected} is asked for: go on with the settings it was begun \
+         with, or begin in another folder",
+        folder.display()
+    )]
+    Checkpoint {
+        /// The checkpoint.
+        folder: PathBuf,
+        /// The first field that differs.
+        field: String,
+        /// What was asked for.
+        expected: String,
+        /// What the checkpoint has.
+        got: String,
+    },
     /// The tokenizer library refused a file, a text or a training.
     #[error("{what}: {problem}")]
     Tokenizer {

@@ -11,6 +11,7 @@ mod hooks;
 mod model;
 mod tokenizer;
 mod tokens;
+mod train;
 
 pub use align::{Alignment, Whitespace, align};
 pub use checkpoint::{Parameters, Precision, load_config};
@@ -25,3 +26,4 @@ pub use hooks::{Change, Hooks, Map};
 pub use model::{Cache, Transformer};
 pub use tokenizer::{Token, Tokenizer};
 pub use tokens::Tokens;
+pub use train::{Batch, Evaluation, StepReport, TrainConfig, Trainer, evaluate, losses};

@@ -49,7 +49,7 @@ impl Precision {
     }
 
     /// Numbers to little-endian bytes, rounded to the nearest, ties to even.
-    pub(super) fn encode(self, values: &[f32]) -> Vec<u8> {
+    pub(crate) fn encode(self, values: &[f32]) -> Vec<u8> {
         let values = values.iter();
         match self {
             Self::F32 => values.flat_map(|value| value.to_le_bytes()).collect(),
@@ -60,7 +60,7 @@ impl Precision {
 }
 
 /// An open file whose header holds together.
-pub(super) struct TensorFile {
+pub(crate) struct TensorFile {
     path: PathBuf,
     file: File,
     /// Where the tensors begin.
@@ -71,7 +71,7 @@ pub(super) struct TensorFile {
 impl TensorFile {
     /// Opens a file and checks its header: length, JSON, that tensors neither overlap nor leave gaps, and
     /// that they end with the file.
-    pub(super) fn open(path: &Path) -> Result<Self, LmError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, LmError> {
         let mut file = File::open(path).map_err(LmError::io("open", path))?;
         let io = |error| LmError::io("read", path)(error);
         let n_bytes = file.metadata().map_err(io)?.len();
@@ -111,8 +111,13 @@ impl TensorFile {
     }
 
     /// The names of its tensors.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.metadata.offset_keys()
+    }
+
+    /// How many numbers a tensor has; 0 if there is none of that name.
+    pub(crate) fn len(&self, name: &str) -> usize {
+        self.metadata.info(name).map_or(0, |info| info.shape.iter().product())
     }
 
     /// The file's name, for errors.
@@ -121,7 +126,7 @@ impl TensorFile {
     }
 
     /// A tensor, which must have this shape and one of the precisions.
-    pub(super) fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LmError> {
+    pub(crate) fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LmError> {
         let wrong = |got: String| LmError::Tensor {
             file: self.name(),
             tensor: name.to_owned(),

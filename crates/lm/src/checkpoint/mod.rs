@@ -9,6 +9,7 @@ mod write;
 pub use file::Precision;
 pub use parameters::Parameters;
 
+pub(crate) use file::TensorFile;
 pub(crate) use parameters::to_vec;
 pub(crate) use place::{Place, places};
 

@@ -55,6 +55,13 @@ impl Parameters {
         visitor.failed.map_or(Ok(visitor.parameters), Err)
     }
 
+    /// The same for a model on another device.
+    #[must_use]
+    pub fn on(mut self, device: &Device) -> Self {
+        self.device = device.clone();
+        self
+    }
+
     /// Adds a parameter.
     ///
     /// # Errors

@@ -125,6 +125,9 @@ pub(crate) fn places(config: &Config) -> Vec<Place> {
         let tensor = "transformer.wpe.weight".to_owned();
         table.add("position_embed".to_owned(), &[config.n_ctx, d_model], tensor, Part::Whole);
     }
+    if let Some(width) = config.patch_width {
+        table.columns("patch_embed", [width, d_model], "engram.patch_embed");
+    }
     for layer in 0..config.n_layers {
         let (name, tensor) = (format!("blocks.{layer}"), format!("{blocks}.{layer}"));
         if is_gpt2 {

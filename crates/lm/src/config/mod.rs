@@ -196,6 +196,9 @@ pub struct Config {
     pub mlp: Mlp,
     /// Whether logits are products with the token embedding itself.
     pub tied_embeddings: bool,
+    /// Numbers in a patch of an image, which a projection brings to `d_model`; none for models of text
+    /// alone. In config.json it stands in the object `engram`, a field of this project.
+    pub patch_width: Option<usize>,
 }
 
 impl Config {

@@ -130,6 +130,14 @@ impl Config {
     }
 }
 
+/// What this project adds to a family, in an object of its own.
+fn patch_width(fields: &mut Fields) -> Result<Option<usize>, LmError> {
+    let Some(mut ours) = fields.object("engram")? else { return Ok(None) };
+    let width = ours.size("patch_width")?;
+    ours.finish()?;
+    Ok(width)
+}
+
 fn gpt2(fields: &mut Fields, family: Family) -> Result<Config, LmError> {
     fields.only("scale_attn_weights", &json!(true))?;
     fields.only("scale_attn_by_inverse_layer_idx", &json!(false))?;
@@ -173,6 +181,7 @@ fn gpt2(fields: &mut Fields, family: Family) -> Result<Config, LmError> {
             form: MlpForm::Plain,
         },
         tied_embeddings: fields.flag("tie_word_embeddings", true)?,
+        patch_width: patch_width(fields)?,
     })
 }
 
@@ -218,6 +227,7 @@ fn llama(fields: &mut Fields, family: Family) -> Result<Config, LmError> {
         attention,
         mlp: Mlp { d_hidden: fields.required_size("intermediate_size")?, activation, bias, form },
         tied_embeddings: fields.flag("tie_word_embeddings", false)?,
+        patch_width: patch_width(fields)?,
     })
 }
 

@@ -14,6 +14,9 @@ impl Config {
         put("model_type", json!(self.family.model_type()));
         put("vocab_size", json!(self.vocab_size));
         put("tie_word_embeddings", json!(self.tied_embeddings));
+        if let Some(width) = self.patch_width {
+            put("engram", json!({ "patch_width": width }));
+        }
         if let Some(class) = class(self.family) {
             put("architectures", json!([class]));
         }

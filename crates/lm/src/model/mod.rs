@@ -41,7 +41,7 @@ impl Linear {
     }
 
     /// x·W + b over the last axis.
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
 }

@@ -4,10 +4,10 @@ use burn::module::{Module, Param};
 use burn::tensor::module::{embedding, linear};
 use burn::tensor::{Device, Tensor};
 
-use super::Cache;
 use super::block::Block;
 use super::norm::Normalization;
 use super::rotation::Rotation;
+use super::{Cache, Linear};
 use crate::config::Positions;
 use crate::{Config, Hook, Hooks, LmError, Parameters, Tokens};
 
@@ -35,6 +35,8 @@ use crate::{Config, Hook, Hooks, LmError, Parameters, Tokens};
 pub struct Transformer {
     embed: Param<Tensor<2>>,
     position_embed: Option<Param<Tensor<2>>>,
+    /// Of patches of images.
+    patch_embed: Option<Linear>,
     blocks: Vec<Block>,
     final_norm: Normalization,
     /// `[d_model, vocab]`; none where the token embedding serves.
@@ -61,6 +63,9 @@ impl Transformer {
             embed: parameters.take("embed", [vocab_size, d_model])?,
             position_embed: learned
                 .then(|| parameters.take("position_embed", [config.n_ctx, d_model]))
+                .transpose()?,
+            patch_embed: (config.patch_width)
+                .map(|width| Linear::new(parameters, "patch_embed", [width, d_model], true))
                 .transpose()?,
             final_norm: Normalization::new(parameters, "final_norm", d_model, config.norm)?,
             unembed: (!config.tied_embeddings)
@@ -136,6 +141,9 @@ impl Transformer {
         let ids = tokens.to_tensor(&self.config, start, &device)?;
         hooks.begin(&self.config, start)?;
         let mut x = embedding(self.embed.val(), ids);
+        if let Some(embed) = &self.patch_embed {
+            x = tokens.place_patches(x, |patches| embed.forward(patches));
+        }
         if let Some(positions) = &self.position_embed {
             let rows = positions.val().narrow(0, start, len);
             x = x + rows.unsqueeze_dim::<3>(0);
