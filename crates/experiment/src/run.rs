@@ -12,6 +12,7 @@ use record::{
     Skipped, Stopwatch, Tier, Workspace, canonical,
 };
 
+use crate::context::Shelf;
 use crate::{Context, Drawing, Experiment};
 
 /// Runs one experiment and writes results/<tier>/<id>/.
@@ -89,8 +90,10 @@ fn run<E: Experiment>(arguments: &Arguments) -> anyhow::Result<()> {
         }
     };
     let parts = results.parts(E::ID, &key)?;
-    let context = Context::new(&store, parts, &inputs, &tell);
+    let shelf = shelf(&description, &key, &results)?;
+    let context = Context::new(&store, parts, shelf, &inputs, &tell);
     let measured = E::compute(&config, &context)?;
+    let artefacts = context.made();
 
     let (figures, tables) = draw::<E>(&config, &measured, &config_hash, &mut draft)?;
     all_outputs_made::<E>(&figures, &tables, &skipped)?;
@@ -111,6 +114,7 @@ fn run<E: Experiment>(arguments: &Arguments) -> anyhow::Result<()> {
         figures,
         tables,
         skipped,
+        artefacts,
     };
     let run = watch.finish(&root, &key, threads, description.cost);
     let record = Record { result, run };
@@ -201,6 +205,17 @@ fn key(
         needs.insert(id.clone(), record.result_hash()?);
     }
     Ok(workspace.key(description, arguments.tier, inputs, needs, arguments.device)?)
+}
+
+/// Where an experiment's artefacts go, and those that it needs lie.
+fn shelf(description: &Description, key: &Key, results: &Results) -> anyhow::Result<Shelf> {
+    let mut needed = BTreeMap::new();
+    for id in &description.needs {
+        let folder = results.artefacts(id, &results.key(id)?)?;
+        let record = results.record(id)?.with_context(|| format!("{id} has no record"))?;
+        needed.insert(id.clone(), (folder, record.result.artefacts));
+    }
+    Ok(Shelf { own: results.artefacts(&description.id, key)?, needed })
 }
 
 /// A source that was changed after the program was built from it, or the experiment's own source if it
@@ -333,7 +348,7 @@ fn say(line: &str) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::{Claim, Cost, Input, Numbers};
-    use record::Parts;
+    use record::{Artefacts, Parts};
     use serde::{Deserialize, Serialize};
 
     #[derive(Serialize, Deserialize)]
@@ -505,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn optional_data_that_is_missing_skips_its_outputs_and_is_read_as_none() {
+    fn a_context_lends_data_parts_and_artefacts() {
         let folder = tempfile::tempdir().unwrap();
         let manifests = folder.path().join("data-manifests");
         std::fs::create_dir(&manifests).unwrap();
@@ -537,9 +552,18 @@ mod tests {
         let (inputs, skipped) = locate(&description, &store).unwrap();
         assert_eq!(skipped, [skip("Z-x02")]);
         let parts = Parts::open(folder.path().join("parts")).unwrap();
-        let context = Context::new(&store, parts, &inputs, &|_, _| {});
+        let other = Artefacts::new(folder.path().join("other"));
+        let write = |folder: &Path| Ok(std::fs::write(folder.join("weights"), "1")?);
+        let model = other.make::<anyhow::Error>("model", write).unwrap();
+        let shelf = Shelf {
+            own: Artefacts::new(folder.path().join("own")),
+            needed: BTreeMap::from([("z00_models".to_owned(), (other, vec![model.clone()]))]),
+        };
+        let context = Context::new(&store, parts, shelf, &inputs, &|_, _| {});
         assert!(context.read("set/optional").unwrap().is_none());
         assert!(context.read("set/undeclared").is_err());
+        assert_eq!(context.folder("set", &["optional", "second"]).unwrap(), None);
+        assert!(context.folder("set", &["undeclared"]).is_err());
         let count = std::cell::Cell::new(0);
         let part = || {
             context.part("a third", || {
@@ -548,5 +572,16 @@ mod tests {
             })
         };
         assert!((part().unwrap(), part().unwrap()) == (1.0 / 3.0, 1.0 / 3.0) && count.get() == 1);
+        let found = context.needed("z00_models", "model").unwrap();
+        assert_eq!(std::fs::read(found.join("weights")).unwrap(), b"1");
+        assert!(context.needed("z00_models", "store").unwrap_err().to_string().contains("model"));
+        assert!(context.needed("z99_other", "model").is_err());
+        std::fs::write(found.join("weights"), "2").unwrap();
+        let changed = context.needed("z00_models", "model").unwrap_err().to_string();
+        assert!(changed.contains("just run z00_models"), "{changed}");
+        let own = context.artefact("copy", write).unwrap();
+        assert!(own.ends_with("own/copy") && own.is_dir());
+        let made = context.made();
+        assert_eq!((made.len(), &made[0].name[..], &made[0].sha256), (1, "copy", &model.sha256));
     }
 }

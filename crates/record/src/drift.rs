@@ -1,7 +1,7 @@
 //! Drift: how a run differs from the stored reference.
 //!
-//! On the reference's CPU class and device a result must equal the reference exactly, data hashes
-//! included. Elsewhere each number may move by its `drift_tol`. What this run skipped for want of data
+//! On the reference's CPU class and device a result must equal the reference exactly, hashes of data and
+//! artefacts included. Elsewhere each number may move by its `drift_tol`. What this run skipped for want of data
 //! is not drift, and neither is the code's hash: it tells why a number moved. Under another config the
 //! fields that differ are the one difference, and the names of the numbers that moved with them, since
 //! the numbers are not meant to agree.
@@ -119,6 +119,17 @@ pub fn differences(reference: &Record, run: &Record) -> Vec<Difference> {
     }
     for is in new.iter().filter(|is| !old.iter().any(|was| was.id == is.id)) {
         differ(&is.id, absent(), "drawn".to_owned());
+    }
+    let artefacts = |record: &Record| record.result.artefacts.clone();
+    for was in artefacts(reference) {
+        match artefacts(run).into_iter().find(|is| is.name == was.name) {
+            Some(is) if is.sha256 == was.sha256 || !exact => {}
+            Some(is) => {
+                differ(&was.name, was.sha256[..8].to_owned(), is.sha256[..8].to_owned());
+            }
+            None if skips => {}
+            None => differ(&was.name, "made".to_owned(), absent()),
+        }
     }
     found
 }

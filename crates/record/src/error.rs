@@ -22,6 +22,12 @@ pub enum Error {
         /// Which file is missing, cut or edited.
         complaint: String,
     },
+    /// An artefact's name cannot be that of a folder everywhere.
+    #[error("{name:?} names no artefact; take letters, digits, `_` and `-`")]
+    ArtefactName {
+        /// The name.
+        name: String,
+    },
     /// A file is not the JSON it should be.
     #[error("{path} is not a valid {expected}; delete it and run the experiment again", path = path.display())]
     Json {

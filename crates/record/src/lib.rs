@@ -8,12 +8,14 @@
 //! | [`describe`] | what does an experiment need, make and cost? |
 //! | [`key`] | is a stored result still the result of this code, config and data? |
 //! | [`results`] | where does a result lie, and is it whole? |
+//! | [`artefacts`] | where do models and stores lie that others need, and are they what was made? |
 //! | [`schema`], [`drift`] | is a record well formed, and does it equal the reference? |
 //!
 //! A record is the file `results/<tier>/<id>/record.json`. Its part [`Outcome`] (`result` in the file)
 //! is canonical, hashed and compared; its part [`Run`] tells of one machine and one moment, and is
 //! neither.
 
+pub mod artefacts;
 pub mod canonical;
 pub mod claim;
 pub mod describe;
@@ -28,6 +30,7 @@ mod machine;
 mod parts;
 mod record;
 
+pub use artefacts::{Artefact, Artefacts};
 pub use claim::{Claim, Direction, Kind, Null, Statement, Tolerance, Verdict};
 pub use describe::{Cost, Description, Device, Input, Tier};
 pub use error::Error;

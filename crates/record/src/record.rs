@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::number::finite;
-use crate::{Claim, Cost, Device, Error, Numbers, Tier, canonical};
+use crate::{Artefact, Claim, Cost, Device, Error, Numbers, Tier, canonical};
 
 /// Version of the record's form. It rises when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -50,6 +50,9 @@ pub struct Outcome {
     pub tables: Vec<Output>,
     /// Figures and tables that were not made, and why.
     pub skipped: Vec<Skipped>,
+    /// Folders made for other experiments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artefacts: Vec<Artefact>,
 }
 
 /// A data file and the hash of what was read.

@@ -10,12 +10,16 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Error, Key, Parts, Record, Tier, canonical, schema};
+use crate::{Artefacts, Error, Key, Parts, Record, Tier, canonical, schema};
+
+/// The folder of artefacts, beside those of the tiers.
+pub const ARTEFACTS: &str = "artefacts";
 
 /// The folder of all results of one tier (and base seed).
 #[derive(Clone, Debug)]
 pub struct Results {
     folder: PathBuf,
+    artefacts: PathBuf,
 }
 
 impl Results {
@@ -23,7 +27,7 @@ impl Results {
     /// seeds never displace those that the reference is compared with.
     pub fn new(root: &Path, tier: Tier, seed: u64) -> Self {
         let name = if seed == 0 { tier.to_string() } else { format!("{tier}-seed{seed}") };
-        Self { folder: root.join(name) }
+        Self { artefacts: root.join(ARTEFACTS).join(&name), folder: root.join(name) }
     }
 
     /// The folder itself.
@@ -76,6 +80,12 @@ impl Results {
                 _ => return wrong(format!("{name} is missing")),
             }
         }
+        for (name, bytes) in &seal.artefacts {
+            let path = self.artefacts.join(id).join(name);
+            if !fs::metadata(&path).is_ok_and(|file| file.len() == *bytes) {
+                return wrong(format!("{} is missing or was cut", path.display()));
+            }
+        }
         let record = fs::read(place.join("record.json")).unwrap_or_default();
         if canonical::sha256(&record) != seal.record_sha256 {
             return wrong("record.json was edited".to_owned());
@@ -98,6 +108,14 @@ impl Results {
             }
         }
         Ok(parts)
+    }
+
+    /// The artefacts of an experiment under a key.
+    ///
+    /// # Errors
+    /// [`Error::NotJson`] for a key that has no JSON form.
+    pub fn artefacts(&self, id: &str, key: &Key) -> Result<Artefacts, Error> {
+        Ok(Artefacts::new(self.artefacts.join(id).join(key.hash()?)))
     }
 
     fn all_parts(&self, id: &str) -> PathBuf {
@@ -134,7 +152,8 @@ impl Results {
         }
         fs::create_dir_all(&draft).map_err(Error::io("create", &draft))?;
         let parts = self.all_parts(id);
-        Ok(Draft { folder: draft, former, place, parts, files: Vec::new(), _lock: lock })
+        let artefacts = self.artefacts.join(id);
+        Ok(Draft { folder: draft, former, place, parts, artefacts, files: Vec::new(), _lock: lock })
     }
 }
 
@@ -145,6 +164,9 @@ struct Seal {
     key: Key,
     files: Vec<(String, u64)>,
     record_sha256: String,
+    /// Sizes of the files of artefacts, by path below the experiment's folder of artefacts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    artefacts: Vec<(String, u64)>,
 }
 
 impl Seal {
@@ -179,6 +201,7 @@ pub struct Draft {
     former: PathBuf,
     place: PathBuf,
     parts: PathBuf,
+    artefacts: PathBuf,
     files: Vec<(String, u64)>,
     _lock: File,
 }
@@ -204,7 +227,10 @@ impl Draft {
         let bytes = record.to_bytes()?;
         self.write("record.json", &bytes)?;
         let record_sha256 = canonical::sha256(&bytes);
-        let seal = Seal { key: key.clone(), files: self.files.clone(), record_sha256 };
+        let own = Artefacts::new(self.artefacts.join(key.hash()?));
+        let artefacts = own.sizes(&record.result.artefacts, &self.artefacts)?;
+        let files = self.files.clone();
+        let seal = Seal { key: key.clone(), files, record_sha256, artefacts };
         let seal = canonical::text("the cache key", &seal)?;
         let path = self.folder.join("key.json");
         fs::write(&path, seal).map_err(Error::io("write", &path))?;
@@ -224,6 +250,7 @@ impl Draft {
         if self.parts.exists() {
             fs::remove_dir_all(&self.parts).map_err(Error::io("remove", &self.parts))?;
         }
+        own.remove_others()?;
         Ok(self.place.clone())
     }
 }
@@ -278,6 +305,7 @@ pub(crate) mod tests {
                 figures: Vec::new(),
                 tables: Vec::new(),
                 skipped: Vec::new(),
+                artefacts: Vec::new(),
             },
             run: Run {
                 commit: None,
@@ -382,6 +410,33 @@ pub(crate) mod tests {
         results.parts("a01_x", &key("a01_x")).unwrap().keep("seven", &7_u64).unwrap();
         publish(&results, b"first");
         assert_eq!(part(&key("a01_x")), None);
+    }
+
+    #[test]
+    fn a_result_counts_while_its_artefacts_are_there() {
+        let root = tempfile::tempdir().unwrap();
+        let results = Results::new(root.path(), Tier::Laptop, 0);
+        let make = |key: &Key| {
+            let draft = results.begin("a01_x", || {}).unwrap();
+            let artefacts = results.artefacts("a01_x", key).unwrap();
+            let write = |folder: &Path| {
+                fs::write(folder.join("weights"), b"123").unwrap();
+                Ok::<(), Error>(())
+            };
+            let mut record = record("a01_x");
+            record.result.artefacts = vec![artefacts.make("model", write).unwrap()];
+            draft.publish(&record, key).unwrap();
+            artefacts.place("model")
+        };
+        let first = make(&key("a01_x"));
+        assert_eq!(results.key("a01_x").unwrap(), key("a01_x"));
+        let other = Key { rustc: "another".to_owned(), ..key("a01_x") };
+        let second = make(&other);
+        assert!(!first.exists(), "those of a former key go");
+        assert_eq!(results.key("a01_x").unwrap(), other);
+        fs::write(second.join("weights"), b"12").unwrap();
+        let complaint = results.key("a01_x").unwrap_err().to_string();
+        assert!(complaint.contains("weights is missing or was cut"), "{complaint}");
     }
 
     #[test]

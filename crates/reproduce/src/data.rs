@@ -8,6 +8,7 @@ use continual::ConvMixer;
 use indicatif::{ProgressBar, ProgressStyle};
 use manifest::{Outcome, Store};
 use record::Tier;
+use record::results::ARTEFACTS;
 
 use crate::catalog::unknown;
 
@@ -78,14 +79,15 @@ fn warn_of_pin(file: &str, sha256: &str) {
     say!("  warning: {file}: its hash was not known; {sha256} now stands for it");
 }
 
-/// Frees the results of one tier, with any seed; without a tier it only says what there is to free.
+/// Frees the results and artefacts of one tier, with any seed; without a tier it only says what there is to free.
 ///
 /// # Errors
 /// A folder that cannot be read or removed.
 pub fn clean(results: &Path, tier: Option<Tier>) -> anyhow::Result<()> {
     let mut found = false;
     for of in Tier::ALL.into_iter().filter(|of| tier.is_none_or(|tier| tier == *of)) {
-        for folder in folders_of(results, of)? {
+        let of_artefacts = folders_of(&results.join(ARTEFACTS), of)?;
+        for folder in folders_of(results, of)?.into_iter().chain(of_artefacts) {
             found = true;
             let megabytes = size(&folder)? as f64 / 1e6;
             if tier.is_some() {
