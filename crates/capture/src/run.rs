@@ -60,10 +60,14 @@ impl<'a> Run<'a> {
     /// Writes a row for each token of the documents, in their order, and completes the store; returns
     /// its rows.
     ///
-    /// A document is cut into sequences of [`Settings::context`] tokens. Sequences of a batch are padded
-    /// to the longest at their ends, which causal attention never sees, and the rows of padding are left
-    /// out. Batches whose rows are all there are not computed again, and the one in which a killed run
-    /// stopped is computed whole; so the store has the same bytes however often it was resumed.
+    /// A document is cut into sequences of [`Settings::context`] tokens. Its rows lie together in the order
+    /// of its tokens, with those of the token that begins sequences between them, so that labels of tokens
+    /// are labels of rows.
+    ///
+    /// Sequences of a batch are padded to the longest at their ends, which causal attention never sees,
+    /// and the rows of padding are left out. Batches whose rows are all there are not computed again, and
+    /// the one in which a killed run stopped is computed whole; so the store has the same bytes however
+    /// often it was resumed.
     ///
     /// # Errors
     ///

@@ -87,7 +87,9 @@ pub(crate) fn bos(
     token: Option<&str>,
     tokenizer: &Tokenizer,
 ) -> anyhow::Result<BosRule> {
-    let own = tokenizer.encode_with_specials("")?.first().map(|token| token.id);
+    // What it puts before a text stands for no byte of it.
+    let own = tokenizer.encode_with_specials("a")?.into_iter().next();
+    let own = own.filter(|token| token.span.is_empty()).map(|token| token.id);
     let token = match token {
         Some(name) => Some(tokenizer.id(name).with_context(|| {
             format!(

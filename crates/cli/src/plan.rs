@@ -45,7 +45,7 @@ impl Plan {
     ) -> anyhow::Result<Self> {
         let (mut n_sampled, mut n_tokens, mut n_rows) = (0, 0, 0);
         let mut first = Vec::new();
-        let n_batch = settings.batch * settings.context;
+        let n_batch = settings.batch.saturating_mul(settings.context);
         for document in text.documents() {
             let document = document?;
             let tokens = inputs::tokenize(&document, tokenizer)?;
@@ -75,8 +75,11 @@ impl Plan {
         let is_exact = is_exact || settings.most_rows == Some(n_rows);
         let width: usize = capture.hooks.iter().map(|hook| hook.width).sum();
         let row_bytes = width * bytes(settings.dtype) + PROVENANCE_BYTES;
+        // A last chunk is whole on the disk.
+        let chunk_rows = settings.layout(capture).chunk_rows as u64;
+        let n_bytes = n_rows.div_ceil(chunk_rows) * chunk_rows * row_bytes as u64;
         let rows_per_s = speed(model, settings, first)?;
-        Ok(Self { n_tokens, n_rows, is_exact, n_bytes: n_rows * row_bytes as u64, rows_per_s })
+        Ok(Self { n_tokens, n_rows, is_exact, n_bytes, rows_per_s })
     }
 
     /// The time that so many rows take.
@@ -129,7 +132,7 @@ fn scaled(count: u64, ratio: f64) -> u64 {
 
 /// Rows a second: one batch to a store that is thrown away, after another that warms up.
 fn speed(model: &Transformer, settings: &Settings, mut tokens: Vec<u32>) -> anyhow::Result<f64> {
-    tokens.truncate(settings.batch * (settings.context - 1).max(1));
+    tokens.truncate(settings.batch.saturating_mul((settings.context - 1).max(1)));
     let origin = capture::Origin {
         model_sha256: "0".repeat(64),
         tokenizer_sha256: "0".repeat(64),

@@ -123,10 +123,10 @@ pub struct Batch {
     pub inputs: lm::Tokens,
     /// The token after each. \[text · position\]
     pub targets: Vec<u32>,
-    /// Whether the model is to predict it: not if it is a patch. \[text · position\]
-    pub is_target: Vec<bool>,
-    /// The inputs that are patches, as places in text · position, ascending.
-    pub patch_places: Vec<usize>,
+    /// How much it counts: 1, or 0 where it is a patch, which is not to be predicted. \[text · position\]
+    pub weights: Vec<f32>,
+    /// The text and the position of each input that is a patch, ascending.
+    pub patch_places: Vec<(usize, usize)>,
     /// Their numbers. \[patch · `patch_len`\]
     pub patches: Vec<f32>,
 }
@@ -139,7 +139,7 @@ pub struct Batch {
 ///
 /// The target of a document's last token is the separator of the next, so that a model learns where
 /// documents end; the target of a separator is the first token of its document: no target asks for one
-/// document what only another tells. Attention is not cut between documents. Patches are no targets.
+/// document what only another tells. Attention is not cut between documents. Patches have weight 0.
 ///
 /// Batch `step` is a function of text, config and step.
 ///
@@ -228,7 +228,7 @@ impl<'a> Batches<'a> {
         // Below the length of the stream, which is a usize.
         let first = usize::try_from(step % self.steps_per_epoch).unwrap_or(0) * n;
         let mut stream = Vec::with_capacity(n + 1);
-        let mut is_target = Vec::with_capacity(n + 1);
+        let mut weights = Vec::with_capacity(n + 1);
         let (mut patch_places, mut patches) = (Vec::new(), Vec::new());
         let mut at = self.epoch.starts.partition_point(|start| *start <= first) - 1;
         let mut skip = first - self.epoch.starts[at];
@@ -244,11 +244,11 @@ impl<'a> Batches<'a> {
                 if place >= skip && stream.len() <= n {
                     if is_patch && stream.len() < n {
                         let len = self.text.patch_len;
-                        patch_places.push(stream.len());
+                        patch_places.push((stream.len() / n_positions, stream.len() % n_positions));
                         patches.extend(&self.text.patches[patch * len..(patch + 1) * len]);
                     }
                     stream.push(token);
-                    is_target.push(!is_patch);
+                    weights.push(if is_patch { 0.0 } else { 1.0 });
                 }
                 patch += usize::from(is_patch);
             }
@@ -256,11 +256,11 @@ impl<'a> Batches<'a> {
             at += 1;
         }
         let targets = stream[1..].to_vec();
-        is_target.remove(0);
+        weights.remove(0);
         stream.truncate(n);
         let texts = stream.chunks(n_positions).map(<[u32]>::to_vec).collect();
         let inputs = lm::Tokens::new(texts)?;
-        Ok(Batch { inputs, targets, is_target, patch_places, patches })
+        Ok(Batch { inputs, targets, weights, patch_places, patches })
     }
 }
 
@@ -351,12 +351,14 @@ mod tests {
             let batch = batches.get(step).unwrap();
             let inputs = inputs(&batch);
             assert_eq!(inputs[1..], batch.targets[..inputs.len() - 1]);
-            for (target, is_target) in batch.targets.iter().zip(&batch.is_target) {
-                assert_eq!(*is_target, *target == 0 || !target.is_multiple_of(3));
+            for (target, weight) in batch.targets.iter().zip(&batch.weights) {
+                let is_patch = *target != 0 && target.is_multiple_of(3);
+                assert_eq!(weight.to_bits(), if is_patch { 0.0 } else { 1.0_f32 }.to_bits());
             }
             let is_patch = |place: &usize| inputs[*place] != 0 && inputs[*place].is_multiple_of(3);
             let places: Vec<usize> = (0..inputs.len()).filter(is_patch).collect();
-            assert_eq!(batch.patch_places, places);
+            let expected = places.iter().map(|place| (place / 4, place % 4));
+            assert_eq!(batch.patch_places, expected.collect::<Vec<_>>());
             let numbers = places.iter().map(|place| inputs[*place] as f32);
             let numbers: Vec<f32> = numbers.flat_map(|number| [number, number + 0.5]).collect();
             assert_eq!(batch.patches, numbers);

@@ -60,7 +60,7 @@ fn files_become_a_corpus_that_resumes_and_trains() {
     let train = TrainingText::load(&mut reader, Split::Train, tokenizer.end()).unwrap();
     let config = BatchesConfig { n_texts: 2, n_positions: 8, seed: 0 };
     let batch = Batches::new(&train, config).unwrap().get(3).unwrap();
-    assert!(batch.is_target.iter().all(|is_target| *is_target) && batch.patches.is_empty());
+    assert!(batch.weights.iter().all(|weight| *weight > 0.5) && batch.patches.is_empty());
 }
 
 #[test]
@@ -107,4 +107,25 @@ fn sources_of_the_dependencies_are_text() {
     };
     assert_eq!(of("rs") + of("md"), documents.len());
     assert!(of("rs") > 0 && of("md") > 0);
+}
+
+/// A file of the data manifests, where it is at hand.
+#[test]
+fn a_listed_data_set_is_read_where_it_lies() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let name = "tinyshakespeare/input.txt";
+    let store = manifest::Store::from_env(&root).unwrap();
+    let (row, found) = (store.manifests()["tinyshakespeare"].files[0].size, store.locate(name));
+    match found {
+        Ok(located) => {
+            let files = TextFiles::of(vec![located.path]).unwrap();
+            assert_eq!(files.n_bytes(), row.limit());
+            let documents: Vec<_> = files.documents().map(|document| document.unwrap()).collect();
+            assert!(documents[0].text.starts_with("First Citizen:\n"));
+            let n_bytes: usize = documents.iter().map(|document| document.text.len()).sum();
+            assert_eq!(n_bytes as u64, row.limit());
+            assert!(documents.iter().rev().skip(1).all(|document| document.text.ends_with('\n')));
+        }
+        Err(error) => assert!(matches!(error, manifest::Error::Missing { .. }), "{error}"),
+    }
 }
