@@ -65,6 +65,11 @@ notebooks *options: notebook-tools
 jupyter: (notebook-tools "lab")
     {{ quote(tools / "bin/jupyter") }} lab notebooks
 
+# The program for models of your own, for instance: just engram capture <model folder> <text> blocks.2.resid_post --out <folder>.
+engram *arguments:
+    @{{ cmake }}
+    @cargo run --quiet --locked --package cli -- {{ arguments }}
+
 # Run all tests: unit, property, documentation, notebooks.
 test: && notebooks
     @{{ cmake }}

@@ -139,6 +139,24 @@ impl Hook {
         }
     }
 
+    /// Every place of a model of this config where what flows has a fixed width, in the order of the
+    /// forward pass.
+    pub fn all(config: &Config) -> Vec<Self> {
+        let blocks = (0..config.n_layers)
+            .flat_map(|layer| Site::ALL.into_iter().map(move |site| Self::Block(layer, site)));
+        let all = [Self::Embed].into_iter().chain(blocks).chain([Self::FinalNorm, Self::Logits]);
+        all.filter(|hook| matches!(hook.width(config), Ok(Some(_)))).collect()
+    }
+
+    /// How many blocks compute what flows here; none if what comes after them is needed too.
+    pub(crate) const fn n_blocks(self) -> Option<usize> {
+        match self {
+            Self::Embed => Some(0),
+            Self::Block(layer, _) => Some(layer + 1),
+            Self::FinalNorm | Self::Logits => None,
+        }
+    }
+
     /// Whether the second axis is the position.
     pub const fn has_positions(self) -> bool {
         match self {

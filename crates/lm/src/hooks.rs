@@ -156,6 +156,15 @@ impl Hooks {
         leaf.and_then(|leaf| leaf.grad(gradients)).ok_or(LmError::NotTaken { hook, what })
     }
 
+    /// How many blocks serve all that is read; none if what comes after them is read too.
+    pub(crate) fn n_blocks_read(&self) -> Option<usize> {
+        let mut read = self
+            .actions
+            .iter()
+            .filter(|(_, action)| matches!(action, Action::Capture | Action::Watch));
+        read.try_fold(0, |most, (hook, _)| Some(hook.n_blocks()?.max(most)))
+    }
+
     /// Refuses actions that a model of this config has no place for, and begins a pass.
     pub(crate) fn begin(&mut self, config: &Config, start: usize) -> Result<(), LmError> {
         for (hook, action) in &self.actions {

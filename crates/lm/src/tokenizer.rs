@@ -122,13 +122,22 @@ impl Tokenizer {
         Ok(Self { inner, name: name.to_owned(), spelling })
     }
 
+    /// The text of tokenizer.json.
+    ///
+    /// # Errors
+    ///
+    /// [`LmError::Tokenizer`] if the library fails.
+    pub fn to_json(&self) -> Result<String, LmError> {
+        self.inner.to_string(true).map_err(failed(&self.name))
+    }
+
     /// Writes tokenizer.json into a folder.
     ///
     /// # Errors
     ///
     /// [`LmError::Io`] if the folder cannot be written, [`LmError::Tokenizer`] if the library fails.
     pub fn save(&self, folder: &Path) -> Result<(), LmError> {
-        let text = self.inner.to_string(true).map_err(failed(&self.name))?;
+        let text = self.to_json()?;
         let path = folder.join("tokenizer.json");
         let draft = folder.join("tokenizer.json.draft");
         std::fs::write(&draft, text).map_err(LmError::io("write", &draft))?;
@@ -221,6 +230,11 @@ impl Tokenizer {
     /// The id of a token, as the vocabulary spells it.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// A token, as the vocabulary spells it.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
     }
 
     /// Refuses a tokenizer that has tokens which the model does not know. A model may know more: some

@@ -331,3 +331,30 @@ fn scores_of_query_key_norm_are_cosines_times_beta() {
     let product: f32 = (0..3).map(|i| query[(7 + 5) * 6 + 3 + i] * key[(7 + 2) * 6 + 3 + i]).sum();
     assert!((product - scores[((2 + 1) * 7 + 5) * 7 + 2]).abs() < 1e-5);
 }
+
+/// A pass that stops early reads the same bits, and what needs the end gets it.
+#[test]
+fn what_is_read_is_what_the_whole_pass_has() {
+    for config in [gpt2(), mixture()] {
+        let all = Hook::all(&config);
+        assert_eq!(all.first(), Some(&Hook::Embed));
+        assert_eq!(all.last(), Some(&Hook::Logits));
+        assert!(all.iter().all(|hook| hook.width(&config).unwrap().is_some()));
+        let n_sites = Site::ALL.len() - 3;
+        assert_eq!(all.len(), 2 * n_sites + 3, "without scores, pattern, and router or hidden");
+        let model = model(config, &device());
+        let (_, whole) =
+            run(&model, all.iter().fold(Hooks::new(), |hooks, hook| hooks.capture(*hook)));
+        for hook in all {
+            let mut hooks = Hooks::new().capture(Hook::Embed).capture(hook);
+            model.read(&tokens(), &mut hooks).unwrap();
+            for hook in [Hook::Embed, hook] {
+                let read = numbers(hooks.captured(hook).unwrap());
+                assert_eq!(read, numbers(whole.captured(hook).unwrap()), "{hook}");
+            }
+        }
+        let unknown = Hooks::new().capture(Hook::Embed).capture(at(7, Site::ResidPre));
+        let error = model.read(&tokens(), &mut { unknown });
+        assert!(matches!(error, Err(LmError::NoHook { .. })));
+    }
+}

@@ -167,6 +167,14 @@ pub enum Error {
         /// The value.
         value: f64,
     },
+    /// The sources of the locked dependencies cannot be located.
+    #[error("{}: cannot locate the dependencies: {problem}; `cargo fetch --locked` gets them", root.display())]
+    Dependencies {
+        /// The workspace.
+        root: PathBuf,
+        /// What cargo or Cargo.lock lacks.
+        problem: String,
+    },
 }
 
 impl Error {

@@ -4,7 +4,8 @@
 //! its length and hash. A [`Store`] finds a file by its name `data-set/path` in the cache folder,
 //! then in the mirror that `ENGRAM_DATA_MIRROR` names, and hands it out only if it matches.
 //! [`Store::fetch`] downloads, or makes a derived file by its recipe; nothing else uses the
-//! network. [`decode`] turns bytes into plain arrays.
+//! network. [`decode`] turns bytes into plain arrays; [`dependencies()`] says where the sources of the
+//! locked dependencies lie, which are text wherever the project builds.
 //!
 //! Input of any kind may be hostile: it yields an [`Error`] that names the file, never a panic,
 //! and destroys nothing.
@@ -21,6 +22,7 @@
 
 mod archive;
 pub mod decode;
+mod dependencies;
 mod error;
 mod fetch;
 mod hugging_face;
@@ -31,6 +33,7 @@ mod row;
 mod store;
 mod verify;
 
+pub use dependencies::{Dependency, dependencies};
 pub use error::Error;
 pub use fetch::{FetchReport, Outcome, Progress, Timeouts};
 pub use manifest::{

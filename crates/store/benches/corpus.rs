@@ -22,6 +22,7 @@ fn info() -> CorpusInfo {
         source_sha256: "d".repeat(64),
         tokenizer_sha256: "e".repeat(64),
         vocab_size: 2048,
+        patch_len: 0,
         names: Names {
             languages: names(4),
             modalities: names(2),

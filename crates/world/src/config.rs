@@ -82,6 +82,16 @@ pub enum Language {
 }
 
 impl Language {
+    /// Every language, in order.
+    pub const ALL: [Self; 7] = [
+        Self::English,
+        Self::Kelu,
+        Self::Marn,
+        Self::Tovi,
+        Self::PythonLike,
+        Self::CLike,
+        Self::SchemeLike,
+    ];
     /// The four languages of prose.
     pub const PROSE: [Self; 4] = [Self::English, Self::Kelu, Self::Marn, Self::Tovi];
     /// The three languages of code.

@@ -46,6 +46,28 @@ pub enum Role {
     Patch,
 }
 
+impl Role {
+    /// Every role, in order.
+    pub const ALL: [Self; 16] = [
+        Self::Word,
+        Self::Name,
+        Self::Affix,
+        Self::Digit,
+        Self::Punctuation,
+        Self::Newline,
+        Self::Marker,
+        Self::Keyword,
+        Self::Identifier,
+        Self::Operator,
+        Self::Output,
+        Self::Speaker,
+        Self::Scratchpad,
+        Self::Answer,
+        Self::Decision,
+        Self::Patch,
+    ];
+}
+
 /// Whether a piece is text or a part of an image.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -57,6 +79,11 @@ pub enum Modality {
     Text,
     /// A patch of an image.
     Image,
+}
+
+impl Modality {
+    /// Every modality, in order.
+    pub const ALL: [Self; 2] = [Self::Text, Self::Image];
 }
 
 /// A token with its place in the text.

@@ -1,6 +1,6 @@
 //! The fixed vocabulary of a world: its words as tokens, and how they are spaced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::concept::ConceptId;
 use crate::document::Role;
@@ -41,6 +41,8 @@ pub(crate) struct Word {
 pub struct Vocabulary {
     words: Vec<Word>,
     by_surface: BTreeMap<(String, Glue), u16>,
+    /// Bytes of the longest word.
+    longest: usize,
 }
 
 impl Vocabulary {
@@ -51,6 +53,7 @@ impl Vocabulary {
             return token;
         }
         let token = u16::try_from(self.words.len()).unwrap_or(u16::MAX);
+        self.longest = self.longest.max(surface.len());
         self.words.push(Word { surface: surface.to_owned(), glue, role, concept: None });
         self.by_surface.insert(key, token);
         token
@@ -125,5 +128,66 @@ impl Vocabulary {
             open = word.glue.right;
         }
         Some(text)
+    }
+
+    /// Tokens whose text is this; `None` where the vocabulary cannot spell it.
+    ///
+    /// Words are taken from left to right, each as long as the rest allows. Of two that look the same, the one with
+    /// a space before it is taken where both would do. [`Vocabulary::decode`] gives the text back, byte for byte.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let world = world::World::new(&world::WorldConfig::default())?;
+    /// let words = world.vocabulary();
+    /// let tokens = words.encode("the capital").unwrap();
+    /// assert_eq!(tokens.len(), 2);
+    /// assert_eq!(words.decode(&tokens).unwrap(), "the capital");
+    /// assert_eq!(words.encode("the  capital"), None);
+    /// # Ok::<(), world::WorldError>(())
+    /// ```
+    pub fn encode(&self, text: &str) -> Option<Vec<u16>> {
+        let mut taken: Vec<u16> = Vec::new();
+        // What may come at each place that is still open, the best last.
+        let mut places = vec![self.words_at(text, 0, true)];
+        let mut visited = BTreeSet::new();
+        if text.is_empty() {
+            return Some(taken);
+        }
+        while let Some(candidates) = places.last_mut() {
+            let Some((token, end)) = candidates.pop() else {
+                places.pop();
+                taken.pop();
+                continue;
+            };
+            let open = self.word(token).glue.right;
+            if end == text.len() {
+                taken.push(token);
+                return Some(taken);
+            }
+            // What was tried from here before has failed.
+            if visited.insert((end, open)) {
+                taken.push(token);
+                places.push(self.words_at(text, end, open));
+            }
+        }
+        None
+    }
+
+    /// The words that the text can go on with at a byte, and the byte after each; the best last.
+    fn words_at(&self, text: &str, at: usize, open: bool) -> Vec<(u16, usize)> {
+        let has_space = !open && text[at..].starts_with(' ');
+        let start = at + usize::from(has_space);
+        let mut found = Vec::new();
+        let ends = text[start..].char_indices().map(|(place, c)| start + place + c.len_utf8());
+        for end in ends.take_while(|end| end - start <= self.longest) {
+            let from = (text[start..end].to_owned(), Glue::NONE);
+            let same = self.by_surface.range(from..);
+            let same = same.take_while(|((surface, _), _)| *surface == text[start..end]);
+            let fitting = same.filter(|((_, glue), _)| open || glue.left != has_space);
+            let fitting: Vec<u16> = fitting.map(|(_, token)| *token).collect();
+            found.extend(fitting.into_iter().rev().map(|token| (token, end)));
+        }
+        found
     }
 }

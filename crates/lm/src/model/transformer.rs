@@ -107,6 +107,21 @@ impl Transformer {
         self.run(tokens, None, hooks)
     }
 
+    /// A forward pass only as far as the last hook that is captured or watched.
+    ///
+    /// What is read is the same as in [`Transformer::forward`]; what comes after, the logits with their
+    /// memory included, is not computed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transformer::forward`].
+    pub fn read(&self, tokens: &Tokens, hooks: &mut Hooks) -> Result<(), LmError> {
+        match hooks.n_blocks_read() {
+            Some(n_blocks) => self.residual(tokens, None, hooks, n_blocks).map(drop),
+            None => self.forward(tokens, hooks).map(drop),
+        }
+    }
+
     /// Logits of tokens that come after those in the cache, which then holds these too.
     ///
     /// A pass that fails leaves the cache of no use; clear it by beginning a new one.
@@ -132,8 +147,23 @@ impl Transformer {
     fn run(
         &self,
         tokens: &Tokens,
+        cache: Option<&mut Cache>,
+        hooks: &mut Hooks,
+    ) -> Result<Tensor<3>, LmError> {
+        let x = self.residual(tokens, cache, hooks, self.blocks.len())?;
+        let x = hooks.at(Hook::FinalNorm, self.final_norm.forward(x))?;
+        let unembed =
+            self.unembed.as_ref().map_or_else(|| self.embed.val().transpose(), Param::val);
+        hooks.at(Hook::Logits, linear(x, unembed, None))
+    }
+
+    /// The residual stream after the first blocks.
+    fn residual(
+        &self,
+        tokens: &Tokens,
         mut cache: Option<&mut Cache>,
         hooks: &mut Hooks,
+        n_blocks: usize,
     ) -> Result<Tensor<3>, LmError> {
         let device = self.device();
         let start = cache.as_ref().map_or(0, |cache| cache.n_positions());
@@ -156,16 +186,13 @@ impl Transformer {
                 Some(Rotation::new(rotary, d_head, [start, len], &device))
             }
         };
-        for (layer, block) in self.blocks.iter().enumerate() {
+        for (layer, block) in self.blocks.iter().enumerate().take(n_blocks) {
             let cache = cache.as_deref_mut();
             x = block.forward(x, layer, rotation.as_ref(), cache, hooks)?;
         }
         if let Some(cache) = cache {
             cache.advance(len);
         }
-        let x = hooks.at(Hook::FinalNorm, self.final_norm.forward(x))?;
-        let unembed =
-            self.unembed.as_ref().map_or_else(|| self.embed.val().transpose(), Param::val);
-        hooks.at(Hook::Logits, linear(x, unembed, None))
+        Ok(x)
     }
 }

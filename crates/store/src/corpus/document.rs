@@ -24,7 +24,7 @@ pub struct Document {
 
 /// A document with its tokens, and of each token its language, modality, role and concepts.
 /// Reading and generating reuse its memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LabelledDocument {
     /// The document as a whole.
     pub document: Document,
@@ -40,6 +40,8 @@ pub struct LabelledDocument {
     pub indptr: Vec<u64>,
     /// The concepts of all tokens, those of each token ascending.
     pub indices: Vec<u32>,
+    /// The numbers of its patches, in the order of the tokens that are patches. \[patches · `patch_len`\]
+    pub patches: Vec<f32>,
 }
 
 impl LabelledDocument {
@@ -99,6 +101,15 @@ impl LabelledDocument {
             }
             _ => Ok(()),
         };
+        let (len, width) = (self.patches.len(), info.patch_len as usize);
+        if len > 0 && (width == 0 || len % width != 0) {
+            let expected = format!("whole patches of {width} numbers");
+            return Err(Error::setting(&format!("patches of document {id}"), &expected, len));
+        }
+        if let Some(number) = self.patches.iter().find(|number| !number.is_finite()) {
+            let field = format!("patches of document {id}");
+            return Err(Error::setting(&field, "finite numbers", number));
+        }
         let names = &info.names;
         let largest = |codes: &[u8]| codes.iter().max().map(|code| u64::from(*code));
         let Document { domain, language, modality, split, .. } = self.document;
@@ -132,6 +143,13 @@ impl LabelledDocument {
         }
     }
 
+    /// Becomes a document without tokens, and keeps the memory.
+    pub fn begin(&mut self, document: Document) {
+        self.clear();
+        self.document = document;
+        self.indptr.push(0);
+    }
+
     /// Forgets the tokens, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.tokens.clear();
@@ -140,5 +158,6 @@ impl LabelledDocument {
         self.roles.clear();
         self.indptr.clear();
         self.indices.clear();
+        self.patches.clear();
     }
 }

@@ -8,6 +8,8 @@ use crate::schema::{Attributes, Column, Element, Schema, VERSION};
 use crate::source::{ColumnReader, FORMAT, FORMAT_VERSION, Source};
 
 pub(crate) const CORPUS: &str = "engram-corpus";
+/// Numbers in a patch at most.
+const MOST_PATCH_LEN: u32 = 1 << 16;
 
 /// The data sets of a corpus, in their order.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +27,13 @@ pub(crate) enum Field {
     DocumentLanguages,
     DocumentModalities,
     DocumentSplits,
+    DocumentFirstPatches,
+    Patches,
     /// The names of languages; those of the other codes follow.
     Names,
 }
 
-const FIELDS: [(&str, Element); Field::Names as usize] = [
+const FIELDS: [(&str, Element); Field::Patches as usize] = [
     ("tokens/ids", Element::U32),
     ("tokens/languages", Element::U8),
     ("tokens/modalities", Element::U8),
@@ -43,7 +47,9 @@ const FIELDS: [(&str, Element); Field::Names as usize] = [
     ("documents/languages", Element::U8),
     ("documents/modalities", Element::U8),
     ("documents/splits", Element::U8),
+    ("documents/first_patches", Element::U64),
 ];
+const PATCHES: &str = "patches";
 
 /// Names of the codes of a corpus: code i is name i.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +91,8 @@ pub struct CorpusInfo {
     pub tokenizer_sha256: String,
     /// Tokens are below it.
     pub vocab_size: u32,
+    /// Numbers in a patch of an image; 0 for a corpus without patches.
+    pub patch_len: u32,
     /// The names of all codes.
     pub names: Names,
 }
@@ -126,6 +134,9 @@ impl CorpusInfo {
 
     pub(crate) fn schema(&self, layout: CorpusLayout) -> Result<Schema> {
         self.check()?;
+        if self.patch_len > MOST_PATCH_LEN {
+            return Err(Error::setting("patch_len", "at most 65536", self.patch_len));
+        }
         let CorpusLayout { chunk_tokens, shard_tokens } = layout;
         if chunk_tokens == 0 || chunk_tokens > 1 << 24 {
             return Err(Error::setting("chunk_tokens", "1 to 2^24", chunk_tokens));
@@ -144,14 +155,22 @@ impl CorpusInfo {
             .text("source_sha256", &self.source_sha256)
             .text("tokenizer_sha256", &self.tokenizer_sha256)
             .count("vocab_size", self.vocab_size.into())
+            .count("patch_len", self.patch_len.into())
             .count("shard_tokens", shard_tokens as u64)
             .count("names_crc32", names.finalize().into());
         let fields = FIELDS.map(|(name, element)| Column::new(name, element, chunk_tokens));
+        // Without patches it is one wide and empty.
+        let width = (self.patch_len as usize).max(1);
+        let patches = Column::new(PATCHES, Element::F32, (chunk_tokens / width).max(1));
+        let patches = Column { width: Some(width), ..patches };
         let names = self
             .names
             .lists()
             .map(|(what, _, _)| Column::new(&format!("names/{what}"), Element::U8, chunk_tokens));
-        Ok(Schema { attributes, columns: fields.into_iter().chain(names).collect() })
+        Ok(Schema {
+            attributes,
+            columns: fields.into_iter().chain([patches]).chain(names).collect(),
+        })
     }
 
     /// What a finished corpus says of itself.
@@ -162,13 +181,17 @@ impl CorpusInfo {
             expected: expected.to_owned(),
             found,
         };
-        let n_columns = FIELDS.len() + Names::default().lists().len();
+        let n_columns = FIELDS.len() + 1 + Names::default().lists().len();
         if schema.columns.len() != n_columns {
             let found = schema.columns.len().to_string();
             return Err(foreign(&format!("{n_columns} data sets"), found));
         }
         let attributes = &schema.attributes;
-        let vocab_size = attributes.get_count("vocab_size", path)?;
+        let count_of = |name: &str| {
+            let count = attributes.get_count(name, path)?;
+            u32::try_from(count)
+                .map_err(|_| foreign(&format!("a {name} of 32 bits"), count.to_string()))
+        };
         let mut names = Names::default();
         let lists = [
             &mut names.languages,
@@ -184,8 +207,8 @@ impl CorpusInfo {
         let info = Self {
             source_sha256: attributes.get_text("source_sha256", path)?.to_owned(),
             tokenizer_sha256: attributes.get_text("tokenizer_sha256", path)?.to_owned(),
-            vocab_size: u32::try_from(vocab_size)
-                .map_err(|_| foreign("a vocabulary of 32 bits", vocab_size.to_string()))?,
+            vocab_size: count_of("vocab_size")?,
+            patch_len: count_of("patch_len")?,
             names,
         };
         let shard_tokens = attributes.get_count("shard_tokens", path)?;
@@ -214,6 +237,10 @@ impl CorpusInfo {
         if self.vocab_size != found.vocab_size {
             let (expected, found) = (self.vocab_size.to_string(), found.vocab_size.to_string());
             return mismatch("vocab_size", expected, found);
+        }
+        if self.patch_len != found.patch_len {
+            let (expected, found) = (self.patch_len.to_string(), found.patch_len.to_string());
+            return mismatch("patch_len", expected, found);
         }
         for ((what, mine, _), (_, theirs, _)) in
             self.names.lists().into_iter().zip(found.names.lists())

@@ -75,7 +75,7 @@ impl CorpusReader {
             let rows = |field: Field| shard.n_rows(field as usize);
             let (tokens, documents) = (rows(Field::Tokens), rows(Field::DocumentIds));
             let of_tokens = [Field::TokenLanguages, Field::TokenModalities, Field::TokenRoles];
-            let of_documents = Field::DocumentIds as usize..Field::Names as usize;
+            let of_documents = Field::DocumentIds as usize..Field::Patches as usize;
             let is_even = of_tokens.into_iter().all(|field| rows(field) == tokens)
                 && rows(Field::LabelIndptr) == tokens + 1
                 && of_documents.into_iter().all(|at| shard.n_rows(at) == documents);
@@ -130,7 +130,9 @@ impl CorpusReader {
             self.within(shard_idx, "labels of a document", start, end, Field::LabelIndices)?;
         self.get(Field::LabelIndices, shard_idx, labels, &mut into.indices)?;
         into.indptr.iter_mut().for_each(|at| *at = at.saturating_sub(start));
-        Ok(())
+        let patches =
+            self.of_document(shard_idx, at, Field::DocumentFirstPatches, Field::Patches)?;
+        self.get(Field::Patches, shard_idx, patches, &mut into.patches)
     }
 
     /// All documents with the places of their tokens. \[documents\]
@@ -175,16 +177,7 @@ impl CorpusReader {
 
     /// A document of a shard and the rows of its tokens there.
     fn document(&mut self, shard_idx: usize, at: usize) -> Result<(Document, Range<usize>)> {
-        let shard = &self.source.shards[shard_idx];
-        let n_documents = shard.n_rows(Field::DocumentIds as usize);
-        let n_tokens = shard.n_rows(Field::Tokens as usize) as u64;
-        let start = self.one(Field::DocumentFirstTokens, shard_idx, at)?;
-        let end = if at + 1 < n_documents {
-            self.one(Field::DocumentFirstTokens, shard_idx, at + 1)?
-        } else {
-            n_tokens
-        };
-        let tokens = self.within(shard_idx, "tokens of a document", start, end, Field::Tokens)?;
+        let tokens = self.of_document(shard_idx, at, Field::DocumentFirstTokens, Field::Tokens)?;
         let document = Document {
             id: self.one(Field::DocumentIds, shard_idx, at)?,
             group: self.one(Field::DocumentGroups, shard_idx, at)?,
@@ -194,6 +187,22 @@ impl CorpusReader {
             split: self.one(Field::DocumentSplits, shard_idx, at)?,
         };
         Ok((document, tokens))
+    }
+
+    /// The rows of a document in a data set, from where it begins to where the next one does.
+    fn of_document(
+        &mut self,
+        shard_idx: usize,
+        at: usize,
+        firsts: Field,
+        of: Field,
+    ) -> Result<Range<usize>> {
+        let shard = &self.source.shards[shard_idx];
+        let n_documents = shard.n_rows(Field::DocumentIds as usize);
+        let n_rows = shard.n_rows(of as usize) as u64;
+        let start = self.one(firsts, shard_idx, at)?;
+        let end = if at + 1 < n_documents { self.one(firsts, shard_idx, at + 1)? } else { n_rows };
+        self.within(shard_idx, "rows of a document", start, end, of)
     }
 
     /// A range of rows that ends within a data set.

@@ -78,6 +78,7 @@ impl CorpusWriter {
         indptr.clear();
         indptr.extend(labelled.indptr[1..].iter().map(|end| first_label + end));
 
+        let first_patch = self.sink.n_open_rows(Field::Patches as usize) as u64;
         let document = labelled.document;
         self.put(Field::Tokens, bytemuck::cast_slice(&labelled.tokens))?;
         self.put(Field::TokenLanguages, &labelled.languages)?;
@@ -92,6 +93,8 @@ impl CorpusWriter {
         self.put(Field::DocumentLanguages, &[document.language])?;
         self.put(Field::DocumentModalities, &[document.modality])?;
         self.put(Field::DocumentSplits, &[document.split])?;
+        self.put(Field::DocumentFirstPatches, &first_patch.to_ne_bytes())?;
+        self.put(Field::Patches, bytemuck::cast_slice(&labelled.patches))?;
         self.indptr = indptr;
         if self.sink.n_open_rows(Field::Tokens as usize) >= self.layout.shard_tokens {
             self.sink.close_shard()?;

@@ -136,6 +136,7 @@ fn write_corpus(folder: &Path) -> store::Result<()> {
         source_sha256: "d".repeat(64),
         tokenizer_sha256: "e".repeat(64),
         vocab_size: 1000,
+        patch_len: 0,
         names: Names {
             languages: names(4),
             modalities: names(2),

@@ -21,6 +21,7 @@ pub(crate) fn info() -> CorpusInfo {
         source_sha256: "d".repeat(64),
         tokenizer_sha256: "e".repeat(64),
         vocab_size: 50,
+        patch_len: 3,
         names: Names {
             languages: names("en zürich"),
             modalities: names("text image"),
@@ -49,6 +50,7 @@ fn document(at: u64) -> LabelledDocument {
         let n = token as usize % 4;
         labelled.push(token, code(2), code(2), part as u8, &concepts[..n.min(3)]);
     }
+    labelled.patches = (0..3 * (at % 3)).map(|number| (at + number) as f32 / 4.0).collect();
     labelled
 }
 
@@ -134,6 +136,7 @@ fn a_reader_with_another_setting_is_told_which() {
     let tokenizer = refused(&|it| it.tokenizer_sha256.clone_from(&f));
     assert_eq!(tokenizer, format!("tokenizer_sha256: {f}, {e}"));
     assert_eq!(refused(&|it| it.vocab_size = 51), "vocab_size: 51, 50");
+    assert_eq!(refused(&|it| it.patch_len = 0), "patch_len: 0, 3");
     let name = refused(&|it| it.names.concepts[2] = "x".to_owned());
     assert_eq!(name, "name 2 of concepts: x, c");
     let fewer = refused(&|it| it.names.roles.truncate(2));
@@ -191,6 +194,8 @@ fn documents_that_contradict_themselves_are_refused() {
     assert_eq!(refused(writer, &|it| it.document.language = 2), "language in document 1000");
     assert_eq!(refused(writer, &|it| it.document.modality = 2), "modality in document 1000");
     assert_eq!(refused(writer, &|it| it.document.split = 2), "split in document 1000");
+    assert_eq!(refused(writer, &|it| it.patches.truncate(2)), "patches of document 1000");
+    assert_eq!(refused(writer, &|it| it.patches[1] = f32::NAN), "patches of document 1000");
     assert_eq!(refused(writer, &|it| it.indptr[0] = 1), "indptr of document 1000");
     assert_eq!(refused(writer, &|it| it.indptr[6] += 1), "indptr of document 1000");
     assert_eq!(refused(writer, &|it| it.indptr[2] = 100), "indptr of document 1000");
@@ -218,6 +223,7 @@ fn settings_that_cannot_be_are_refused() {
     assert_eq!(refused(&|it, _| it.names.languages = vec!["en".to_owned(); 257]), "languages");
     assert_eq!(refused(&|it, _| it.names.splits.push("a\nb".to_owned())), "splits");
     assert_eq!(refused(&|it, _| it.names.concepts.push(String::new())), "concepts");
+    assert_eq!(refused(&|it, _| it.patch_len = 1 << 17), "patch_len");
     assert_eq!(refused(&|_, it| it.chunk_tokens = 0), "chunk_tokens");
     assert_eq!(refused(&|_, it| it.shard_tokens = 0), "shard_tokens");
     assert!(!folder.path().join("store").exists());
