@@ -7,6 +7,7 @@
 //! - [`sum_of_rows`], [`top_k`], [`inhibited`]: products with sparse vectors, and what makes vectors sparse;
 //! - [`add_rows`], [`add_to_rows`]: sums of few rows of counters, and additions to them;
 //! - [`Optimizer`]: how weights follow gradients, of all rows or of few;
+//! - [`transformer`]: norms, gates, attention, loss and optimizer of transformers, forward and backward;
 //! - [`exp`]: an exponential that compilers can vectorize.
 //!
 //! The build targets the baseline CPU; a scan picks the widest instructions that the machine has when it
@@ -28,6 +29,8 @@ mod select;
 mod sparse;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
+
+pub mod transformer;
 
 pub use bits::BitMatrix;
 pub use counters::{add_rows, add_to_rows};

@@ -244,19 +244,85 @@ pub fn transposed_product(a: &Matrix, b: &Matrix) -> Result<Matrix, KernelError>
 
 /// A factor of a product: its values, and how far apart two of a row and of a column are.
 #[derive(Clone, Copy)]
-struct Factor<'a> {
+pub(crate) struct Factor<'a> {
     values: &'a [f32],
     next_in_row: usize,
     next_in_column: usize,
 }
 
 impl<'a> Factor<'a> {
+    /// Rows that begin `stride` numbers after each other.
+    pub(crate) fn rows(values: &'a [f32], stride: usize) -> Self {
+        Self { values, next_in_row: 1, next_in_column: stride }
+    }
+
+    /// Rows become columns.
+    pub(crate) fn turned(self) -> Self {
+        Self {
+            values: self.values,
+            next_in_row: self.next_in_column,
+            next_in_column: self.next_in_row,
+        }
+    }
+
     fn plain(matrix: &'a Matrix) -> Self {
         Self { values: &matrix.values, next_in_row: 1, next_in_column: matrix.n_columns }
     }
 
     fn transposed(matrix: &'a Matrix) -> Self {
         Self { values: &matrix.values, next_in_row: matrix.n_columns, next_in_column: 1 }
+    }
+}
+
+/// The product of a factor of m rows of k values and one of k rows of n, put into rows of `result` that begin `stride`
+/// numbers after each other, or added to what is there.
+pub(crate) fn multiply_into(
+    result: &mut [f32],
+    stride: usize,
+    add: bool,
+    a: Factor<'_>,
+    b: Factor<'_>,
+    [m, k, n]: [usize; 3],
+) {
+    if m == 0 || n == 0 || k == 0 {
+        return;
+    }
+    let last = |factor: Factor<'_>, rows: usize, columns: usize| {
+        (rows - 1) * factor.next_in_column + (columns - 1) * factor.next_in_row
+    };
+    assert!(
+        last(a, m, k) < a.values.len()
+            && last(b, k, n) < b.values.len()
+            && n <= stride
+            && (m - 1) * stride + n <= result.len(),
+        "factors and the result hold what is read and written"
+    );
+    #[expect(clippy::cast_possible_wrap, reason = "strides are below the size of a buffer")]
+    let step = |step: usize| step as isize;
+    // SAFETY: rows of the result do not overlap and lie within it, the factors hold all that is read of them
+    // (asserted above), and none of them is changed or freed during the call.
+    unsafe {
+        gemm(
+            m,
+            n,
+            k,
+            result.as_mut_ptr(),
+            1,
+            step(stride),
+            add,
+            a.values.as_ptr(),
+            step(a.next_in_row),
+            step(a.next_in_column),
+            b.values.as_ptr(),
+            step(b.next_in_row),
+            step(b.next_in_column),
+            1.0_f32,
+            1.0_f32,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
     }
 }
 
