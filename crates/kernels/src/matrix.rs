@@ -1,5 +1,7 @@
 //! Dense 32-bit matrices and their products.
 
+use std::mem::MaybeUninit;
+
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -282,31 +284,72 @@ pub(crate) fn multiply_into(
     add: bool,
     a: Factor<'_>,
     b: Factor<'_>,
-    [m, k, n]: [usize; 3],
+    size: [usize; 3],
 ) {
-    if m == 0 || n == 0 || k == 0 {
-        return;
+    let [m, _, n] = size;
+    assert!(
+        n <= stride && (m.max(1) - 1) * stride + n <= result.len(),
+        "the result holds what is written"
+    );
+    // SAFETY: the result holds all rows (asserted above), and it is initialized.
+    unsafe {
+        multiply_at(result.as_mut_ptr(), stride, add, a, b, size, Parallelism::None);
     }
+}
+
+/// The same by all threads, into rows that follow each other; what is added to has been written before.
+///
+/// The threads share out tiles of the result, whose bounds and sums do not depend on how many there are.
+///
+/// # Safety
+/// With `add`, all of `result` is initialized.
+pub(crate) unsafe fn multiply_by_all(
+    result: &mut [MaybeUninit<f32>],
+    add: bool,
+    a: Factor<'_>,
+    b: Factor<'_>,
+    size: [usize; 3],
+) {
+    let [m, _, n] = size;
+    assert_eq!(result.len(), m * n, "the result holds what is written, and no more");
+    // SAFETY: the result holds all rows (asserted above); the caller says that it is initialized if it is read.
+    unsafe {
+        multiply_at(result.as_mut_ptr().cast(), n, add, a, b, size, Parallelism::Rayon(0));
+    }
+}
+
+/// # Safety
+/// `result` points to m rows of n numbers, `stride` numbers after each other, that this call alone uses; with `add`
+/// they are initialized.
+unsafe fn multiply_at(
+    result: *mut f32,
+    stride: usize,
+    add: bool,
+    a: Factor<'_>,
+    b: Factor<'_>,
+    [m, k, n]: [usize; 3],
+    parallelism: Parallelism,
+) {
     let last = |factor: Factor<'_>, rows: usize, columns: usize| {
         (rows - 1) * factor.next_in_column + (columns - 1) * factor.next_in_row
     };
     assert!(
-        last(a, m, k) < a.values.len()
-            && last(b, k, n) < b.values.len()
-            && n <= stride
-            && (m - 1) * stride + n <= result.len(),
-        "factors and the result hold what is read and written"
+        m == 0
+            || n == 0
+            || k == 0
+            || (last(a, m, k) < a.values.len() && last(b, k, n) < b.values.len()),
+        "factors hold what is read"
     );
     #[expect(clippy::cast_possible_wrap, reason = "strides are below the size of a buffer")]
     let step = |step: usize| step as isize;
-    // SAFETY: rows of the result do not overlap and lie within it, the factors hold all that is read of them
-    // (asserted above), and none of them is changed or freed during the call.
+    // SAFETY: the caller answers for the result; the factors hold all that is read of them (asserted above), and
+    // none of them is changed or freed during the call.
     unsafe {
         gemm(
             m,
             n,
             k,
-            result.as_mut_ptr(),
+            result,
             1,
             step(stride),
             add,
@@ -321,7 +364,7 @@ pub(crate) fn multiply_into(
             false,
             false,
             false,
-            Parallelism::None,
+            parallelism,
         );
     }
 }

@@ -101,8 +101,8 @@ mod tests {
                 let g = 0.5 * f64::from(gradient[at]);
                 m[at] = 0.9 * m[at] + 0.1 * g;
                 s[at] = 0.999 * s[at] + 0.001 * g * g;
-                let (m_hat, s_hat) =
-                    (m[at] / (1.0 - 0.9_f64.powi(t)), s[at] / (1.0 - 0.999_f64.powi(t)));
+                let power = |b: f64| libm::pow(b, f64::from(t));
+                let (m_hat, s_hat) = (m[at] / (1.0 - power(0.9)), s[at] / (1.0 - power(0.999)));
                 plain[at] -= 0.01 * (0.1 * plain[at] + m_hat / (s_hat.sqrt() + 1e-8));
             }
         }

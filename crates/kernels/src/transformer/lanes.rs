@@ -45,6 +45,23 @@ pub(super) fn sum2(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     total(lanes, rest.iter().zip(others_rest).map(|(x, y)| f(*x, *y)).sum())
 }
 
+/// Σ f(x, y, z).
+#[expect(clippy::inline_always, reason = "to get the instructions of the caller")]
+#[inline(always)]
+pub(super) fn sum3(x: &[f32], y: &[f32], z: &[f32], f: impl Fn(f32, f32, f32) -> f32) -> f32 {
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    let (others, others_rest) = y.as_chunks::<LANES>();
+    let (thirds, thirds_rest) = z.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for (block, (other, third)) in blocks.iter().zip(others.iter().zip(thirds)) {
+        for (lane, (x, (y, z))) in lanes.iter_mut().zip(block.iter().zip(other.iter().zip(third))) {
+            *lane += f(*x, *y, *z);
+        }
+    }
+    let rest = rest.iter().zip(others_rest.iter().zip(thirds_rest));
+    total(lanes, rest.map(|(x, (y, z))| f(*x, *y, *z)).sum())
+}
+
 /// The largest number; −∞ of none.
 #[expect(clippy::inline_always, reason = "to get the instructions of the caller")]
 #[inline(always)]
@@ -70,6 +87,7 @@ mod tests {
             let plain: f32 = x.iter().sum();
             assert_eq!(sum(&x, |x| x), plain);
             assert_eq!(sum2(&x, &x, |x, y| x + y), 2.0 * plain);
+            assert_eq!(sum3(&x, &x, &x, |x, y, z| x + y + z), 3.0 * plain);
             assert_eq!(largest(&x), x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         }
     }

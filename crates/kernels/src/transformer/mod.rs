@@ -1,7 +1,8 @@
-//! The parts of a transformer that are not products, each in one pass forward and one backward.
+//! The parts of a transformer on plain rows of numbers, each in one pass forward and one backward.
 //!
+//! - [`linear`]: products with weights;
 //! - [`layer_norm`], [`rms_norm`]: rows brought to a common scale;
-//! - [`gelu`], [`swiglu`]: what a multilayer perceptron makes of its hidden units;
+//! - [`activate`], [`gated`]: what a multilayer perceptron makes of its hidden units;
 //! - [`attention`]: causal, of groups of heads, perhaps within a window;
 //! - [`cross_entropy`]: the loss of next tokens, and its gradient in the place of the logits;
 //! - [`AdamW`]: a step of the optimizer.
@@ -11,15 +12,18 @@
 
 mod adamw;
 mod attention;
+mod fresh;
 mod gates;
 mod lanes;
+mod linear;
 mod loss;
 mod norms;
 
 pub use adamw::AdamW;
 pub use attention::{Attention, AttentionShape, attention, attention_backward};
-pub use gates::{gelu, gelu_backward, swiglu, swiglu_backward};
-pub use loss::cross_entropy;
+pub use gates::{Activation, activate, activate_backward, gated, gated_backward};
+pub use linear::{Weight, linear, linear_backward, sum_of_all_rows, weight_gradient};
+pub use loss::{cross_entropies, cross_entropy, weighted_mean};
 pub use norms::{
     NormGradients, Normed, layer_norm, layer_norm_backward, rms_norm, rms_norm_backward,
 };
@@ -28,11 +32,11 @@ pub use norms::{
 const TASK_ROWS: usize = 64;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use seed::Seed;
 
     #[expect(clippy::cast_possible_truncation, reason = "32 bits are enough for a test")]
-    pub(super) fn random(n: usize, purpose: &str) -> Vec<f32> {
+    pub(crate) fn random(n: usize, purpose: &str) -> Vec<f32> {
         let mut rng = Seed::new(5).stream("transformer-tests", purpose);
         (0..n).map(|_| rng.normal() as f32).collect()
     }

@@ -1,9 +1,12 @@
 //! Rows brought to a common scale.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::TASK_ROWS;
-use super::lanes::{sum, sum2};
+use super::fresh::written;
+use super::lanes::{sum, sum2, sum3};
 
 /// What a norm makes of rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +51,7 @@ pub fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32) -> Normed
         let mean = sum(x, |x| x) / n;
         let scale = 1.0 / (sum(x, |x| (x - mean) * (x - mean)) / n + epsilon).sqrt();
         for ((y, x), (gain, bias)) in y.iter_mut().zip(x).zip(gain.iter().zip(bias)) {
-            *y = gain * ((x - mean) * scale) + bias;
+            y.write(gain * ((x - mean) * scale) + bias);
         }
         scale
     })
@@ -75,27 +78,37 @@ pub fn rms_norm(x: &[f32], gain: &[f32], epsilon: f32) -> Normed {
     norm(x, gain.len(), |x, y| {
         let scale = 1.0 / (sum(x, |x| x * x) / n + epsilon).sqrt();
         for ((y, x), gain) in y.iter_mut().zip(x).zip(gain) {
-            *y = gain * (x * scale);
+            y.write(gain * (x * scale));
         }
         scale
     })
 }
 
-fn norm(x: &[f32], width: usize, row: impl Fn(&[f32], &mut [f32]) -> f32 + Sync) -> Normed {
-    assert_eq!(x.len() % width.max(1), 0, "whole rows");
-    let (mut y, mut scales) = (vec![0.0; x.len()], vec![0.0; x.len() / width.max(1)]);
-    let tasks = y.par_chunks_mut(TASK_ROWS * width.max(1)).zip(scales.par_chunks_mut(TASK_ROWS));
-    tasks.zip(x.par_chunks(TASK_ROWS * width.max(1))).for_each(|((y, scales), x)| {
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let rows = x.chunks_exact(width).zip(y.chunks_exact_mut(width));
-                for ((x, y), scale) in rows.zip(scales) {
-                    *scale = row(x, y);
-                }
-            },
-        );
-    });
+/// `row` writes every number of a row of the result, and returns the scale.
+fn norm(
+    x: &[f32],
+    width: usize,
+    row: impl Fn(&[f32], &mut [MaybeUninit<f32>]) -> f32 + Sync,
+) -> Normed {
+    assert!(x.len().is_multiple_of(width.max(1)), "whole rows");
+    let mut scales = vec![0.0; x.len() / width.max(1)];
+    let task = TASK_ROWS * width.max(1);
+    let write = |y: &mut [MaybeUninit<f32>]| {
+        let tasks = y.par_chunks_mut(task).zip(scales.par_chunks_mut(TASK_ROWS));
+        tasks.zip(x.par_chunks(task)).for_each(|((y, scales), x)| {
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    let rows = x.chunks_exact(width).zip(y.chunks_exact_mut(width));
+                    for ((x, y), scale) in rows.zip(scales) {
+                        *scale = row(x, y);
+                    }
+                },
+            );
+        });
+    };
+    // SAFETY: x and y hold the same number of whole rows, and `row` writes each.
+    let y = unsafe { written(x.len(), write) };
     Normed { y, scales }
 }
 
@@ -114,16 +127,12 @@ pub fn layer_norm_backward(x: &[f32], scales: &[f32], gain: &[f32], dy: &[f32]) 
     let n = gain.len() as f32;
     backward(x, scales, gain.len(), dy, true, |x, scale, dy, dx, dgain, dbias| {
         let mean = sum(x, |x| x) / n;
-        for ((dx, dy), gain) in dx.iter_mut().zip(dy).zip(gain) {
-            *dx = gain * dy;
-        }
-        let level = sum(dx, |g| g) / n;
-        let along = sum2(dx, x, |g, x| g * ((x - mean) * scale)) / n;
-        for ((dx, x), (dy, (dgain, dbias))) in
-            dx.iter_mut().zip(x).zip(dy.iter().zip(dgain.iter_mut().zip(dbias)))
-        {
+        let level = sum2(gain, dy, |gain, dy| gain * dy) / n;
+        let along = sum3(gain, dy, x, |gain, dy, x| gain * dy * ((x - mean) * scale)) / n;
+        let places = dx.iter_mut().zip(x.iter().zip(dy).zip(gain));
+        for ((dx, ((x, dy), gain)), (dgain, dbias)) in places.zip(dgain.iter_mut().zip(dbias)) {
             let x_hat = (x - mean) * scale;
-            *dx = scale * (*dx - level - x_hat * along);
+            dx.write(scale * (gain * dy - level - x_hat * along));
             *dgain += dy * x_hat;
             *dbias += dy;
         }
@@ -144,46 +153,49 @@ pub fn layer_norm_backward(x: &[f32], scales: &[f32], gain: &[f32], dy: &[f32]) 
 pub fn rms_norm_backward(x: &[f32], scales: &[f32], gain: &[f32], dy: &[f32]) -> NormGradients {
     let n = gain.len() as f32;
     backward(x, scales, gain.len(), dy, false, |x, scale, dy, dx, dgain, _| {
-        for ((dx, dy), gain) in dx.iter_mut().zip(dy).zip(gain) {
-            *dx = gain * dy;
-        }
-        let along = sum2(dx, x, |g, x| g * (x * scale)) / n;
-        for ((dx, x), (dy, dgain)) in dx.iter_mut().zip(x).zip(dy.iter().zip(dgain)) {
+        let along = sum3(gain, dy, x, |gain, dy, x| gain * dy * (x * scale)) / n;
+        let places = dx.iter_mut().zip(x.iter().zip(dy).zip(gain));
+        for ((dx, ((x, dy), gain)), dgain) in places.zip(dgain) {
             let x_hat = x * scale;
-            *dx = scale * (*dx - x_hat * along);
+            dx.write(scale * (gain * dy - x_hat * along));
             *dgain += dy * x_hat;
         }
     })
 }
 
+/// `row` writes every number of a row of ∂x, and adds to ∂gain and ∂bias.
 fn backward(
     x: &[f32],
     scales: &[f32],
     width: usize,
     dy: &[f32],
     with_bias: bool,
-    row: impl Fn(&[f32], f32, &[f32], &mut [f32], &mut [f32], &mut [f32]) + Sync,
+    row: impl Fn(&[f32], f32, &[f32], &mut [MaybeUninit<f32>], &mut [f32], &mut [f32]) + Sync,
 ) -> NormGradients {
     assert_eq!((x.len(), dy.len()), (scales.len() * width, scales.len() * width), "whole rows");
-    let mut dx = vec![0.0; x.len()];
     let task = TASK_ROWS * width.max(1);
-    let inputs = x.par_chunks(task).zip(dy.par_chunks(task)).zip(scales.par_chunks(TASK_ROWS));
-    let parts = dx.par_chunks_mut(task).zip(inputs).map(|(dx, ((x, dy), scales))| {
-        let mut gain = vec![0.0; width];
-        let mut bias = vec![0.0; if with_bias { width } else { 0 }];
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let rows = x.chunks_exact(width).zip(dy.chunks_exact(width));
-                for ((dx, (x, dy)), scale) in dx.chunks_exact_mut(width).zip(rows).zip(scales) {
-                    row(x, *scale, dy, dx, &mut gain, &mut bias);
-                }
-            },
-        );
-        [gain, bias]
-    });
-    let parts: Vec<[Vec<f32>; 2]> = parts.collect();
-    let mut sums = [vec![0.0; width], vec![0.0; if with_bias { width } else { 0 }]];
+    let n_biases = if with_bias { width } else { 0 };
+    let mut parts: Vec<[Vec<f32>; 2]> = Vec::new();
+    let write = |dx: &mut [MaybeUninit<f32>]| {
+        let inputs = x.par_chunks(task).zip(dy.par_chunks(task)).zip(scales.par_chunks(TASK_ROWS));
+        let tasks = dx.par_chunks_mut(task).zip(inputs).map(|(dx, ((x, dy), scales))| {
+            let (mut gain, mut bias) = (vec![0.0; width], vec![0.0; n_biases]);
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    let rows = x.chunks_exact(width).zip(dy.chunks_exact(width));
+                    for ((dx, (x, dy)), scale) in dx.chunks_exact_mut(width).zip(rows).zip(scales) {
+                        row(x, *scale, dy, dx, &mut gain, &mut bias);
+                    }
+                },
+            );
+            [gain, bias]
+        });
+        parts = tasks.collect();
+    };
+    // SAFETY: x, ∂y and ∂x hold a whole row for each scale (asserted above), and `row` writes each.
+    let dx = unsafe { written(x.len(), write) };
+    let mut sums = [vec![0.0; width], vec![0.0; n_biases]];
     for part in parts {
         for (sum, part) in sums.iter_mut().zip(part) {
             sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
@@ -207,7 +219,8 @@ mod tests {
         let normed = layer_norm(&x, &[1.0; WIDTH], &[0.0; WIDTH], 0.0);
         for (row, x) in normed.y.chunks(WIDTH).zip(x.chunks(WIDTH)) {
             let mean: f64 = x.iter().map(|x| f64::from(*x)).sum::<f64>() / WIDTH as f64;
-            let square = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>();
+            let square =
+                x.iter().map(|x| (f64::from(*x) - mean) * (f64::from(*x) - mean)).sum::<f64>();
             let scale = 1.0 / (square / WIDTH as f64).sqrt();
             for (y, x) in row.iter().zip(x) {
                 assert!((f64::from(*y) - (f64::from(*x) - mean) * scale).abs() < 1e-5);
