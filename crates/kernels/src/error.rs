@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Sizes that do not fit each other.
+/// Sizes that do not fit each other, or a device that fails.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KernelError {
@@ -15,6 +15,14 @@ pub enum KernelError {
         expected: usize,
         /// The size that came.
         got: usize,
+    },
+    /// A device does not return numbers.
+    #[error(
+        "{what}: the device does not return them; see its log, or compute on the default device"
+    )]
+    Device {
+        /// What was asked for.
+        what: &'static str,
     },
 }
 

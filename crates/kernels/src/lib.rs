@@ -7,6 +7,8 @@
 //! - [`sum_of_rows`], [`top_k`], [`inhibited`]: products with sparse vectors, and what makes vectors sparse;
 //! - [`add_rows`], [`add_to_rows`]: sums of few rows of counters, and additions to them;
 //! - [`Optimizer`]: how weights follow gradients, of all rows or of few;
+//! - [`transformer`]: products, norms, gates, attention, loss and optimizer of transformers, forward and backward;
+//!   with the feature `tensor` the same on tensors of the tensor library;
 //! - [`exp`]: an exponential that compilers can vectorize.
 //!
 //! The build targets the baseline CPU; a scan picks the widest instructions that the machine has when it
@@ -28,6 +30,10 @@ mod select;
 mod sparse;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
+
+#[cfg(feature = "tensor")]
+pub mod tensor;
+pub mod transformer;
 
 pub use bits::BitMatrix;
 pub use counters::{add_rows, add_to_rows};

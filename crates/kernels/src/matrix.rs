@@ -1,5 +1,7 @@
 //! Dense 32-bit matrices and their products.
 
+use std::mem::MaybeUninit;
+
 use gemm::{Parallelism, gemm};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -244,19 +246,126 @@ pub fn transposed_product(a: &Matrix, b: &Matrix) -> Result<Matrix, KernelError>
 
 /// A factor of a product: its values, and how far apart two of a row and of a column are.
 #[derive(Clone, Copy)]
-struct Factor<'a> {
+pub(crate) struct Factor<'a> {
     values: &'a [f32],
     next_in_row: usize,
     next_in_column: usize,
 }
 
 impl<'a> Factor<'a> {
+    /// Rows that begin `stride` numbers after each other.
+    pub(crate) fn rows(values: &'a [f32], stride: usize) -> Self {
+        Self { values, next_in_row: 1, next_in_column: stride }
+    }
+
+    /// Rows become columns.
+    pub(crate) fn turned(self) -> Self {
+        Self {
+            values: self.values,
+            next_in_row: self.next_in_column,
+            next_in_column: self.next_in_row,
+        }
+    }
+
     fn plain(matrix: &'a Matrix) -> Self {
         Self { values: &matrix.values, next_in_row: 1, next_in_column: matrix.n_columns }
     }
 
     fn transposed(matrix: &'a Matrix) -> Self {
         Self { values: &matrix.values, next_in_row: matrix.n_columns, next_in_column: 1 }
+    }
+}
+
+/// The product of a factor of m rows of k values and one of k rows of n, put into rows of `result` that begin `stride`
+/// numbers after each other, or added to what is there.
+pub(crate) fn multiply_into(
+    result: &mut [f32],
+    stride: usize,
+    add: bool,
+    a: Factor<'_>,
+    b: Factor<'_>,
+    size: [usize; 3],
+) {
+    let [m, _, n] = size;
+    assert!(
+        n <= stride && (m.max(1) - 1) * stride + n <= result.len(),
+        "the result holds what is written"
+    );
+    // SAFETY: the result holds all rows (asserted above), and it is initialized.
+    unsafe {
+        multiply_at(result.as_mut_ptr(), stride, add, a, b, size, Parallelism::None);
+    }
+}
+
+/// The same by all threads, into rows that follow each other; what is added to has been written before.
+///
+/// The threads share out tiles of the result, whose bounds and sums do not depend on how many there are.
+///
+/// # Safety
+/// With `add`, all of `result` is initialized.
+pub(crate) unsafe fn multiply_by_all(
+    result: &mut [MaybeUninit<f32>],
+    add: bool,
+    a: Factor<'_>,
+    b: Factor<'_>,
+    size: [usize; 3],
+) {
+    let [m, _, n] = size;
+    assert_eq!(result.len(), m * n, "the result holds what is written, and no more");
+    // SAFETY: the result holds all rows (asserted above); the caller says that it is initialized if it is read.
+    unsafe {
+        multiply_at(result.as_mut_ptr().cast(), n, add, a, b, size, Parallelism::Rayon(0));
+    }
+}
+
+/// # Safety
+/// `result` points to m rows of n numbers, `stride` numbers after each other, that this call alone uses; with `add`
+/// they are initialized.
+unsafe fn multiply_at(
+    result: *mut f32,
+    stride: usize,
+    add: bool,
+    a: Factor<'_>,
+    b: Factor<'_>,
+    [m, k, n]: [usize; 3],
+    parallelism: Parallelism,
+) {
+    let last = |factor: Factor<'_>, rows: usize, columns: usize| {
+        (rows - 1) * factor.next_in_column + (columns - 1) * factor.next_in_row
+    };
+    assert!(
+        m == 0
+            || n == 0
+            || k == 0
+            || (last(a, m, k) < a.values.len() && last(b, k, n) < b.values.len()),
+        "factors hold what is read"
+    );
+    #[expect(clippy::cast_possible_wrap, reason = "strides are below the size of a buffer")]
+    let step = |step: usize| step as isize;
+    // SAFETY: the caller answers for the result; the factors hold all that is read of them (asserted above), and
+    // none of them is changed or freed during the call.
+    unsafe {
+        gemm(
+            m,
+            n,
+            k,
+            result,
+            1,
+            step(stride),
+            add,
+            a.values.as_ptr(),
+            step(a.next_in_row),
+            step(a.next_in_column),
+            b.values.as_ptr(),
+            step(b.next_in_row),
+            step(b.next_in_column),
+            1.0_f32,
+            1.0_f32,
+            false,
+            false,
+            false,
+            parallelism,
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
+use kernels::transformer::AttentionShape;
 
 use super::norm::Normalization;
 use super::rotation::Rotation;
@@ -88,20 +89,63 @@ impl Attention {
         cache: Option<&mut Cache>,
         hooks: &mut Hooks,
     ) -> Result<Tensor<3>, LmError> {
-        let [batch, len, _] = x.dims();
         let at = |site| Hook::Block(layer, site);
-        let query = self.split(self.query.forward(x.clone()), self.n_heads);
-        let query = self.prepare(query, self.query_norm.as_ref(), rotation);
+        let query = self.prepare(self.query.forward(x.clone()), self.query_norm.as_ref(), rotation);
         let query = match &self.scale {
-            Some(scale) => query * scale.val().reshape([1, self.n_heads, 1, 1]),
+            Some(scale) => self.scaled(query, scale.val()),
             None => query,
         };
-        let key = self.split(self.key.forward(x.clone()), self.n_kv_heads);
-        let key = self.prepare(key, self.key_norm.as_ref(), rotation);
-        let value = self.split(self.value.forward(x), self.n_kv_heads);
-        let query = self.at(at(Site::Query), query, hooks)?;
-        let key = self.at(at(Site::Key), key, hooks)?;
-        let value = self.at(at(Site::Value), value, hooks)?;
+        let key = self.prepare(self.key.forward(x.clone()), self.key_norm.as_ref(), rotation);
+        let query = hooks.at(at(Site::Query), query)?;
+        let key = hooks.at(at(Site::Key), key)?;
+        let value = hooks.at(at(Site::Value), self.value.forward(x))?;
+        let needs_scores = cache.is_some()
+            || self.sinks.is_some()
+            || hooks.has(at(Site::AttnScores))
+            || hooks.has(at(Site::AttnPattern));
+        let fused = if needs_scores { None } else { self.fused(&query, &key, &value) };
+        let heads = match fused {
+            Some(heads) => heads,
+            None => self.by_scores([query, key, value], layer, cache, hooks)?,
+        };
+        let heads = hooks.at(at(Site::AttnHeads), heads)?;
+        Ok(self.output.forward(heads))
+    }
+
+    /// What the heads gather, `[batch, position, head·d_head]`, without the scores; none where there is no
+    /// such operation.
+    fn fused(&self, query: &Tensor<3>, key: &Tensor<3>, value: &Tensor<3>) -> Option<Tensor<3>> {
+        let shape = AttentionShape {
+            n_tokens: query.dims()[1],
+            n_heads: self.n_heads,
+            n_kv_heads: self.n_kv_heads,
+            d_head: self.d_head,
+            scale: self.score_scale(),
+            window: self.window,
+        };
+        kernels::tensor::attention(query.clone(), key.clone(), value.clone(), &shape)
+    }
+
+    /// What products of queries and keys are multiplied by.
+    fn score_scale(&self) -> f32 {
+        #[expect(clippy::cast_possible_truncation, reason = "rounded to single precision")]
+        let scale = (1.0 / (self.d_head as f64).sqrt()) as f32;
+        if self.scale.is_some() { 1.0 } else { scale }
+    }
+
+    /// The same by way of the scores, which hooks may see, with keys and values from before and with
+    /// sinks.
+    fn by_scores(
+        &self,
+        [query, key, value]: [Tensor<3>; 3],
+        layer: usize,
+        cache: Option<&mut Cache>,
+        hooks: &mut Hooks,
+    ) -> Result<Tensor<3>, LmError> {
+        let at = |site| Hook::Block(layer, site);
+        let [batch, len, _] = query.dims();
+        let query = self.split(query, self.n_heads);
+        let [key, value] = [key, value].map(|x| self.split(x, self.n_kv_heads));
         let start = cache.as_ref().map_or(0, |cache| cache.n_positions());
         let [key, value] = match cache {
             Some(cache) => cache.extend(layer, [key, value]),
@@ -133,9 +177,7 @@ impl Attention {
         let grouped = [batch, self.n_kv_heads, rows, n_keys];
         let pattern = hooks.at_shaped(at(Site::AttnPattern), pattern, flat, grouped)?;
         let heads = pattern.matmul(value).reshape([batch, self.n_heads, len, self.d_head]);
-        let heads = self.join(heads);
-        let heads = hooks.at(at(Site::AttnHeads), heads)?;
-        Ok(self.output.forward(heads))
+        Ok(heads.swap_dims(1, 2).reshape([batch, len, self.n_heads * self.d_head]))
     }
 
     /// `[batch, position, head·d_head]` to `[batch, head, position, d_head]`.
@@ -144,19 +186,18 @@ impl Attention {
         x.reshape([batch, len, n_heads, self.d_head]).swap_dims(1, 2)
     }
 
-    /// `[batch, head, position, d_head]` to `[batch, position, head·d_head]`.
-    fn join(&self, x: Tensor<4>) -> Tensor<3> {
-        let [batch, n_heads, len, _] = x.dims();
-        x.swap_dims(1, 2).reshape([batch, len, n_heads * self.d_head])
-    }
-
-    /// Norm and rotation of queries or keys.
+    /// Norm and rotation of the queries or keys of all heads, `[batch, position, head·d_head]`.
     fn prepare(
         &self,
-        x: Tensor<4>,
+        x: Tensor<3>,
         norm: Option<&Normalization>,
         rotation: Option<&Rotation>,
-    ) -> Tensor<4> {
+    ) -> Tensor<3> {
+        if norm.is_none() && rotation.is_none() && self.scale.is_none() {
+            return x;
+        }
+        let [batch, len, width] = x.dims();
+        let x = x.reshape([batch, len, width / self.d_head, self.d_head]);
         let x = match norm {
             Some(norm) => norm.forward(x),
             None => x,
@@ -165,20 +206,20 @@ impl Attention {
             Some(rotation) => rotation.apply(x),
             None => x,
         };
-        if self.scale.is_none() {
-            return x;
-        }
-        let squared_length = x.clone().square().sum_dim(3);
-        x / (squared_length + SMALLEST_SQUARED_LENGTH).sqrt()
+        let x = if self.scale.is_none() {
+            x
+        } else {
+            let squared_length = x.clone().square().sum_dim(3);
+            x / (squared_length + SMALLEST_SQUARED_LENGTH).sqrt()
+        };
+        x.reshape([batch, len, width])
     }
 
-    /// A hook between [`Self::join`] and [`Self::split`].
-    fn at(&self, hook: Hook, x: Tensor<4>, hooks: &mut Hooks) -> Result<Tensor<4>, LmError> {
-        if !hooks.has(hook) {
-            return Ok(x);
-        }
-        let n_heads = x.dims()[1];
-        Ok(self.split(hooks.at(hook, self.join(x))?, n_heads))
+    /// The queries of each head times its number.
+    fn scaled(&self, query: Tensor<3>, scale: Tensor<1>) -> Tensor<3> {
+        let [batch, len, width] = query.dims();
+        let heads = query.reshape([batch, len, self.n_heads, self.d_head]);
+        (heads * scale.reshape([1, 1, self.n_heads, 1])).reshape([batch, len, width])
     }
 }
 

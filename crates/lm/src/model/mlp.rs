@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use kernels::tensor::{activate, gated};
 
 use super::Linear;
 use crate::{Activation, Config, Hook, Hooks, LmError, MlpForm, Parameters, Site};
@@ -43,8 +44,8 @@ impl Mlp {
     ) -> Result<Tensor<3>, LmError> {
         let input = self.input.forward(x.clone());
         let hidden = match &self.gate {
-            Some(gate) => self.activation.apply(gate.forward(x)) * input,
-            None => self.activation.apply(input),
+            Some(gate) => gated(self.activation.into(), gate.forward(x), input),
+            None => activate(self.activation.into(), input),
         };
         let hidden = hooks.at(Hook::Block(layer, Site::MlpHidden), hidden)?;
         Ok(self.output.forward(hidden))

@@ -15,8 +15,7 @@ pub use transformer::Transformer;
 
 use burn::module::Param;
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
-use burn::tensor::module::linear;
+use kernels::tensor::linear;
 
 use crate::{Activation, LmError, Parameters};
 
@@ -46,14 +45,13 @@ impl Linear {
     }
 }
 
-impl Activation {
-    /// The function, number by number.
-    fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Gelu => gelu(x),
-            Self::GeluTanh => gelu_approximate(x),
-            Self::Relu => relu(x),
-            Self::Silu => silu(x),
+impl From<Activation> for kernels::transformer::Activation {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Gelu => Self::Gelu,
+            Activation::GeluTanh => Self::GeluTanh,
+            Activation::Relu => Self::Relu,
+            Activation::Silu => Self::Silu,
         }
     }
 }

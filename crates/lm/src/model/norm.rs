@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::module::layer_norm;
+use kernels::tensor::{layer_norm, rms_norm};
 
 use crate::config::{Norm, NormKind};
 use crate::{LmError, Parameters};
@@ -32,11 +32,9 @@ impl Normalization {
 
     /// w·(x − mean)/√(var + eps) + b, or w·x/√(mean(x²) + eps).
     pub(super) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        if let Some(bias) = &self.bias {
-            return layer_norm(x, self.weight.val(), Some(bias.val()), self.eps);
+        match &self.bias {
+            Some(bias) => layer_norm(x, self.weight.val(), bias.val(), self.eps),
+            None => rms_norm(x, self.weight.val(), self.eps),
         }
-        let mean_square = x.clone().square().mean_dim(D - 1);
-        let unit = x / (mean_square + self.eps).sqrt();
-        unit * self.weight.val().unsqueeze()
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Rotary;
 
-/// Cosines and sines of the angles of some positions, `[1, 1, position, d_head/2]` each.
+/// Cosines and sines of the angles of some positions, `[1, position, 1, d_head/2]` each.
 pub(super) struct Rotation {
     cos: Tensor<4>,
     sin: Tensor<4>,
@@ -28,7 +28,7 @@ impl Rotation {
                 sin.push(single(s * stretch));
             }
         }
-        let shape = [1, 1, len, frequencies.len()];
+        let shape = [1, len, 1, frequencies.len()];
         Self {
             cos: Tensor::from_data(TensorData::new(cos, shape), device),
             sin: Tensor::from_data(TensorData::new(sin, shape), device),
@@ -36,11 +36,11 @@ impl Rotation {
     }
 
     /// (a, b) → (a·cos − b·sin, b·cos + a·sin) with a, b the halves of each head;
-    /// `[batch, head, position, d_head]` to the same.
+    /// `[batch, position, head, d_head]` to the same.
     pub(super) fn apply(&self, x: Tensor<4>) -> Tensor<4> {
         let half = x.dims()[3] / 2;
         let (a, b) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
-        let (cos, sin) = (self.cos.clone(), self.sin.clone());
+        let (cos, sin) = (self.cos.clone().cast(a.dtype()), self.sin.clone().cast(a.dtype()));
         let first = a.clone() * cos.clone() - b.clone() * sin.clone();
         Tensor::cat(vec![first, b * cos + a * sin], 3)
     }

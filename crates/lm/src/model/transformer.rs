@@ -1,8 +1,9 @@
 //! The whole model.
 
 use burn::module::{Module, Param};
-use burn::tensor::module::{embedding, linear};
+use burn::tensor::module::embedding;
 use burn::tensor::{Device, Tensor};
+use kernels::tensor::linear;
 
 use super::block::Block;
 use super::norm::Normalization;

@@ -104,13 +104,22 @@ fn compare(case: &Path, name: DeviceName, device: &Device) -> Result<f64, Error>
     Ok(first.max(second))
 }
 
+/// With attention in one operation, and by way of the patterns, which a hook sees.
 fn distance(model: &Transformer, expected: &SafeTensors<'_>) -> Result<f64, Error> {
+    let fused = [Site::AttnOut, Site::ResidMid, Site::MlpOut, Site::ResidPost];
+    let by_pattern = [fused.as_slice(), &[Site::AttnPattern]].concat();
+    Ok(distance_at(model, expected, &fused)?.max(distance_at(model, expected, &by_pattern)?))
+}
+
+fn distance_at(
+    model: &Transformer,
+    expected: &SafeTensors<'_>,
+    sites: &[Site],
+) -> Result<f64, Error> {
     let mut hooks = Hooks::new();
     let mut names: Vec<Hook> = vec![Hook::Embed, Hook::FinalNorm, Hook::Logits];
     for layer in 0..model.config().n_layers {
-        let sites =
-            [Site::AttnPattern, Site::AttnOut, Site::ResidMid, Site::MlpOut, Site::ResidPost];
-        names.extend(sites.map(|site| Hook::Block(layer, site)));
+        names.extend(sites.iter().map(|site| Hook::Block(layer, *site)));
     }
     for hook in &names {
         hooks = hooks.capture(*hook);
