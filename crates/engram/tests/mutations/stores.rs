@@ -90,6 +90,7 @@ fn info() -> CorpusInfo {
         source_sha256: "d".repeat(64),
         tokenizer_sha256: "e".repeat(64),
         vocab_size: 50,
+        patch_len: 2,
         names: Names {
             languages: names("en zürich"),
             modalities: names("text image"),
@@ -107,6 +108,7 @@ fn write_corpus(folder: &Path) {
     let mut writer = CorpusWriter::create(folder, &info(), layout).unwrap();
     for id in 0..6 {
         let mut document = LabelledDocument::new(Document { id, ..Document::default() });
+        document.patches = vec![0.25, 0.5, 0.75, 1.0];
         for token in 0..6 {
             document.push(token * 7, 1, 0, 2, &[0, 3, 6][..token as usize % 4]);
         }

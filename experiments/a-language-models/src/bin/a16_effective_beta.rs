@@ -442,7 +442,7 @@ fn lines_by_layer(asked: &Asked, axis: &str, of: impl Fn(&[Best]) -> f64) -> Pan
     let mut panel = Panel::new(Axis::linear("layer"), Axis::linear(axis));
     for (at, text) in asked.best.iter().enumerate() {
         let y: Vec<f64> = text.iter().map(|heads| of(heads)).collect();
-        let color = if at == 0 { Color::Orange } else { Color::Blue };
+        let color = if at == 0 { Color::Vermilion } else { Color::Blue };
         panel = panel.mark(Mark::line(&layers, &y).color(color).series(&format!("text {at}")));
     }
     panel
@@ -484,7 +484,7 @@ fn values_by_weight(asked: &Asked) -> Panel {
     let of = |y: fn(&(f64, f64, f64)) -> f64| there.iter().map(y).collect::<Vec<f64>>();
     Panel::new(Axis::categories("attention weight", &names), Axis::linear("length of values"))
         .mark(Mark::points(&x, &of(|row| row.1)).color(Color::Blue).label("mean"))
-        .mark(Mark::points(&x, &of(|row| row.2)).color(Color::Orange).label("largest"))
+        .mark(Mark::points(&x, &of(|row| row.2)).color(Color::Vermilion).label("largest"))
 }
 
 fn texts(asked: &Asked) -> Table {
