@@ -1,9 +1,10 @@
 //! `just bench-peers`: the training step of a GPT-2-like model beside the same in PyTorch, in one interleaved run.
 //!
-//! Forward pass, backward pass and `AdamW` of 4 layers, 256 wide, 4 heads, vocabulary 4096, on 32 texts of 128 tokens. PyTorch
-//! has scaled dot-product attention and the fused `AdamW`, and is timed as it comes and with an allocator that keeps its
-//! memory, as ours does here. All begin with the same weights and see the same batches; the losses must agree at every
-//! step. Each is given a pause, in which the threads of the one before it come to rest, and a first step that does not count.
+//! Forward pass, backward pass and `AdamW` of 4 layers, 256 wide, 4 heads, vocabulary 4096, on 32 texts of 128
+//! tokens. PyTorch has scaled dot-product attention and the fused `AdamW`, and is timed as it comes and with an
+//! allocator that keeps its memory, as ours does here. All begin with the same weights and see the same batches;
+//! the losses must agree at every step. Each is given a pause, in which the threads of the one before it come to
+//! rest, and a first step that does not count.
 //! Writes results/bench/train.json.
 
 #![allow(clippy::print_stdout, reason = "a bench tells what it measured")]

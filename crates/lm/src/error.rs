@@ -162,6 +162,9 @@ pub enum LmError {
         /// The tensor library's message.
         problem: String,
     },
+    /// Sizes that an operation refuses.
+    #[error(transparent)]
+    Kernel(#[from] kernels::KernelError),
 }
 
 impl LmError {

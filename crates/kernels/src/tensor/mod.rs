@@ -1,6 +1,6 @@
 //! The operations of [`transformer`](crate::transformer) on tensors, with gradients.
 //!
-//! - [`linear`], [`layer_norm`], [`rms_norm`], [`activate`], [`gated`], [`attention`], [`cross_entropy`];
+//! - [`linear`], [`layer_norm`], [`rms_norm`], [`activate`], [`gated`], [`rotate`], [`attention`], [`cross_entropy`];
 //! - [`AdamW::update`](crate::transformer::AdamW::update): a step of the optimizer, in place.
 //!
 //! On the default device, with or without automatic differentiation, in single precision, each is one pass over memory
@@ -15,6 +15,7 @@ mod linear;
 mod loss;
 mod norms;
 mod operation;
+mod rotation;
 
 pub use attention::attention;
 pub use gates::{activate, gated};
@@ -22,6 +23,7 @@ pub use linear::linear;
 pub use loss::cross_entropy;
 pub use norms::{layer_norm, rms_norm};
 pub use operation::is_fused;
+pub use rotation::rotate;
 
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,11 @@
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 
-use super::{activate, attention, cross_entropy, gated, is_fused, layer_norm, linear, rms_norm};
+use super::{
+    activate, attention, cross_entropy, gated, is_fused, layer_norm, linear, rms_norm, rotate,
+};
 use crate::transformer::tests::random;
-use crate::transformer::{Activation, AdamW, AttentionShape};
+use crate::transformer::{Activation, AdamW, Angles, AttentionShape};
 
 /// What rounding to 24 bits, in sums of some hundred terms, may change of a number, relative to the largest.
 const TOLERANCE: f64 = 1e-5;
@@ -79,6 +81,21 @@ fn norms() {
         layer_norm(inputs[0].clone(), vector(&inputs[1]), vector(&inputs[2]), 1e-5)
     });
     compare(&shapes[..2], |inputs| rms_norm(inputs[0].clone(), vector(&inputs[1]), 1e-5));
+}
+
+#[test]
+fn rotations() {
+    let angles = random(70 * 5, "angles");
+    let (cos, sin) = angles.iter().map(|x| (libm::cosf(*x), libm::sinf(*x))).unzip();
+    let angles = Angles::new(70, cos, sin).unwrap().into();
+    compare(&[[3, 70, 40]], |inputs| {
+        rotate(inputs[0].clone().reshape([3, 70, 4, 10]), &angles).reshape([3, 70, 40])
+    });
+    // Heads before tokens in memory.
+    compare(&[[12, 70, 10]], |inputs| {
+        let x = inputs[0].clone().reshape([3, 4, 70, 10]).swap_dims(1, 2);
+        rotate(x, &angles).reshape([3, 70, 40])
+    });
 }
 
 #[test]

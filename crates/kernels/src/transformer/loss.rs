@@ -51,8 +51,8 @@ pub fn cross_entropies(
 
 /// The mean cross-entropy of rows, weighted, in nats; logits become the gradient by them.
 ///
-/// L = Σ wᵢ·lᵢ / Σ wᵢ with lᵢ as in [`cross_entropies`], and ∂L/∂logits = wᵢ/Σw · (softmax − one-hot). If all weights are
-/// 0, so are the loss and the gradient. A row of weight 0 has a gradient of 0, whatever its logits are.
+/// L = Σ wᵢ·lᵢ / Σ wᵢ with lᵢ as in [`cross_entropies`], and ∂L/∂logits = wᵢ/Σw · (softmax − one-hot). If all
+/// weights are 0, so are the loss and the gradient. A row of weight 0 has a gradient of 0, whatever its logits are.
 ///
 /// # Shapes
 /// `logits` `[row, token]`, a target and a weight for each row.

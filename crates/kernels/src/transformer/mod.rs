@@ -3,6 +3,7 @@
 //! - [`linear`]: products with weights;
 //! - [`layer_norm`], [`rms_norm`]: rows brought to a common scale;
 //! - [`activate`], [`gated`]: what a multilayer perceptron makes of its hidden units;
+//! - [`rotate`]: rotary positions;
 //! - [`attention`]: causal, of groups of heads, perhaps within a window;
 //! - [`cross_entropy`]: the loss of next tokens, and its gradient in the place of the logits;
 //! - [`AdamW`]: a step of the optimizer.
@@ -18,6 +19,7 @@ mod lanes;
 mod linear;
 mod loss;
 mod norms;
+mod rotation;
 
 pub use adamw::AdamW;
 pub use attention::{Attention, AttentionShape, attention, attention_backward};
@@ -27,6 +29,7 @@ pub use loss::{cross_entropies, cross_entropy, weighted_mean};
 pub use norms::{
     NormGradients, Normed, layer_norm, layer_norm_backward, rms_norm, rms_norm_backward,
 };
+pub use rotation::{Angles, rotate};
 
 /// Rows that one task takes; sums over rows add up blocks of as many, in order.
 const TASK_ROWS: usize = 64;

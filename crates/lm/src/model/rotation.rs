@@ -1,14 +1,15 @@
 //! Rotary positions on tensors.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::Arc;
 
-use crate::Rotary;
+use burn::tensor::Tensor;
+use kernels::tensor::rotate;
+use kernels::transformer::Angles;
 
-/// Cosines and sines of the angles of some positions, `[1, position, 1, d_head/2]` each.
-pub(super) struct Rotation {
-    cos: Tensor<4>,
-    sin: Tensor<4>,
-}
+use crate::{LmError, Rotary};
+
+/// The angles of some positions.
+pub(super) struct Rotation(Arc<Angles>);
 
 impl Rotation {
     /// Of the positions from `start` on. Angles are taken in double precision.
@@ -16,8 +17,7 @@ impl Rotation {
         rotary: &Rotary,
         d_head: usize,
         [start, len]: [usize; 2],
-        device: &Device,
-    ) -> Self {
+    ) -> Result<Self, LmError> {
         let (frequencies, stretch) = (rotary.frequencies(d_head), rotary.stretch());
         let mut cos = Vec::with_capacity(len * frequencies.len());
         let mut sin = Vec::with_capacity(len * frequencies.len());
@@ -28,21 +28,13 @@ impl Rotation {
                 sin.push(single(s * stretch));
             }
         }
-        let shape = [1, len, 1, frequencies.len()];
-        Self {
-            cos: Tensor::from_data(TensorData::new(cos, shape), device),
-            sin: Tensor::from_data(TensorData::new(sin, shape), device),
-        }
+        Ok(Self(Arc::new(Angles::new(len, cos, sin)?)))
     }
 
     /// (a, b) → (a·cos − b·sin, b·cos + a·sin) with a, b the halves of each head;
     /// `[batch, position, head, d_head]` to the same.
     pub(super) fn apply(&self, x: Tensor<4>) -> Tensor<4> {
-        let half = x.dims()[3] / 2;
-        let (a, b) = (x.clone().narrow(3, 0, half), x.narrow(3, half, half));
-        let (cos, sin) = (self.cos.clone().cast(a.dtype()), self.sin.clone().cast(a.dtype()));
-        let first = a.clone() * cos.clone() - b.clone() * sin.clone();
-        Tensor::cat(vec![first, b * cos + a * sin], 3)
+        rotate(x, &self.0)
     }
 }
 

@@ -184,7 +184,7 @@ impl Transformer {
             Positions::Learned => None,
             Positions::Rotary(rotary) => {
                 let d_head = self.config.attention.d_head;
-                Some(Rotation::new(rotary, d_head, [start, len], &device))
+                Some(Rotation::new(rotary, d_head, [start, len])?)
             }
         };
         for (layer, block) in self.blocks.iter().enumerate().take(n_blocks) {
