@@ -123,13 +123,13 @@ fn a_dry_run_tells_the_config_and_makes_nothing() {
 fn a_figure_that_waits_is_listed_with_what_it_waits_for_and_cannot_be_run() {
     let results = tempfile::tempdir().unwrap();
     let listed = text(&succeed(runner(results.path(), &["list", "smoke"])).stdout);
-    let row = listed.lines().find(|line| line.contains("A-x90")).unwrap();
-    assert!(row.contains("waiting for the language-model crate"), "{row}");
-    let place = text(&succeed(runner(results.path(), &["where", "A-x90", "smoke"])).stdout);
-    assert!(place.contains("waits for the language-model crate"), "{place}");
-    let output = runner(results.path(), &["run", "A-x90", "smoke"]).output().unwrap();
+    let row = listed.lines().find(|line| line.contains("B-x29")).unwrap();
+    assert!(row.contains("waiting for a description of either method"), "{row}");
+    let place = text(&succeed(runner(results.path(), &["where", "B-x29", "smoke"])).stdout);
+    assert!(place.contains("waits for a description of either method"), "{place}");
+    let output = runner(results.path(), &["run", "B-x29", "smoke"]).output().unwrap();
     assert!(!output.status.success());
-    assert!(text(&output.stderr).contains("A-x90 waits for"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("B-x29 waits for"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -7,8 +7,8 @@
 //! |q||k|/√d_head, and the cosine that was taken for 1. A model of random weights stands beside each small one.
 //!
 //! *Expected:* GPT-2's heads mostly below 10, a few far above; early layers sharpest (read off the authors' pictures).
-//! *Visible:* best keys are far from cosine 1, so the effective β understates the true one. *Run:* `just run a16`; a
-//! minute. *Data:* `just data stories260K-hf tinyshakespeare wikitext-2`; GPT-2: `just data gpt2 gpt2-large`, or a folder
+//! *Visible:* best keys are far from cosine 1, so the effective β understates the true one. *Run:* `just run a16`; ten
+//! seconds. *Data:* `just data stories260K-hf tinyshakespeare wikitext-2`; GPT-2: `just data gpt2 gpt2-large`, or a folder
 //! of that name, with config.json, model.safetensors and tokenizer.json, in ENGRAM_DATA_MIRROR.
 //!
 //! *Departures:* the authors' nine texts are not at hand; passages of Shakespeare and Wikipedia stand for them, of as
@@ -147,7 +147,7 @@ impl Experiment for EffectiveBeta {
         match tier {
             Tier::Smoke => Cost { minutes: 0.1, memory_mb: 300, disk_mb: 2 },
             // Without GPT-2: its large form takes ten minutes and 8 GB.
-            Tier::Laptop | Tier::Paper => Cost { minutes: 1.0, memory_mb: 500, disk_mb: 4 },
+            Tier::Laptop | Tier::Paper => Cost { minutes: 0.2, memory_mb: 500, disk_mb: 4 },
         }
     }
 
@@ -164,8 +164,7 @@ impl Experiment for EffectiveBeta {
             context.step(MODELS.len());
             let is_ours = set == MODELS[2].0;
             let has_texts = is_ours || passages.len() == TEXTS.len();
-            let folder = context.folder(set, &FILES)?.filter(|_| has_texts);
-            let Some(folder) = folder else {
+            let Some(folder) = context.folder(set, &FILES)?.filter(|_| has_texts) else {
                 models.push(None);
                 continue;
             };
