@@ -2,32 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamMapper};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
+use kernels::transformer::AdamW;
 
 use super::TrainConfig;
 use crate::checkpoint::to_vec;
 use crate::{LmError, Transformer};
 
-/// First and second moment of a parameter, flat.
-#[derive(Clone, Debug)]
-pub(super) struct Moments {
-    pub(super) first: Tensor<1>,
-    pub(super) second: Tensor<1>,
-}
+/// First and second moments of a parameter, row by row.
+pub(super) type Moments = [Vec<f32>; 2];
 
 /// The moments of every parameter that was stepped, by name.
 pub(super) type State = BTreeMap<String, Moments>;
-
-/// What a step needs besides gradients.
-#[derive(Clone, Copy, Debug)]
-struct Rule {
-    rate: f64,
-    /// 1 − βᵗ.
-    corrections: [f64; 2],
-    /// What gradients are multiplied by.
-    scale: f64,
-}
 
 /// The gradient of every parameter, by name, and their norm.
 pub(super) struct Found {
@@ -48,22 +35,30 @@ pub(super) fn find(model: &Transformer, mut tape: Gradients) -> Result<Found, Lm
     Ok(Found { norm: norm(&gradients)?, gradients })
 }
 
-/// A step of all parameters; `t` counts from 1.
+/// A step of all parameters; `t` counts from 1 (Loshchilov and Hutter 2019, algorithm 2, with the rate
+/// inside the decay as `torch.optim.AdamW` has it).
+///
+/// # Errors
+///
+/// [`LmError::Device`] if the device cannot return its numbers.
 pub(super) fn step(
     model: Transformer,
     state: &mut State,
     found: Found,
     config: &TrainConfig,
     t: u64,
-) -> Transformer {
-    let power = |beta: f64| 1.0 - libm::pow(beta, t as f64);
-    let rule = Rule {
-        rate: config.learning_rate(t - 1),
-        corrections: config.betas.map(power),
-        scale: (config.max_gradient_norm / found.norm.max(f64::MIN_POSITIVE)).min(1.0),
-    };
-    let path = Path::default();
-    model.map(&mut Stepper { path, found: found.gradients, state, rule, config })
+) -> Result<Transformer, LmError> {
+    let scale = (config.max_gradient_norm / found.norm.max(f64::MIN_POSITIVE)).min(1.0);
+    #[expect(clippy::cast_possible_truncation, reason = "the optimizer takes single precision")]
+    let [learning_rate, epsilon, weight_decay, scale] =
+        [config.learning_rate(t - 1), config.epsilon, config.weight_decay, scale].map(|x| x as f32);
+    let rule = AdamW { learning_rate, decays: config.betas, epsilon, weight_decay };
+    // More steps than these were refused.
+    let t = u32::try_from(t).unwrap_or(u32::MAX);
+    let (path, found) = (Path::default(), found.gradients);
+    let mut stepper = Stepper { path, found, state, rule, scale, t, failed: None };
+    let model = model.map(&mut stepper);
+    stepper.failed.map_or(Ok(model), Err)
 }
 
 /// The length of all gradients together. Each squared length is a product of a row and a column, which
@@ -141,8 +136,10 @@ struct Stepper<'a> {
     path: Path,
     found: BTreeMap<String, Tensor<1>>,
     state: &'a mut State,
-    rule: Rule,
-    config: &'a TrainConfig,
+    rule: AdamW,
+    scale: f32,
+    t: u32,
+    failed: Option<LmError>,
 }
 
 impl ModuleMapper for Stepper<'_> {
@@ -157,84 +154,26 @@ impl ModuleMapper for Stepper<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.name();
         let Some(gradient) = self.found.remove(&name) else { return param };
-        let (id, tensor, mapper): (_, _, ParamMapper<_>) = param.consume();
-        let shape = tensor.dims();
-        let weights = tensor.inner().reshape([gradient.dims()[0]]);
-        let moments = self.state.remove(&name).unwrap_or_else(|| Moments {
-            first: gradient.zeros_like(),
-            second: gradient.zeros_like(),
-        });
+        let n = gradient.dims()[0];
+        let [first, second] =
+            self.state.entry(name.clone()).or_insert_with(|| [vec![0.0; n], vec![0.0; n]]);
         // What shrinks: matrices. A bias of experts is a row for each expert.
         let last = name.rsplit('.').next().unwrap_or_default();
         let decays = D > 1 && !last.starts_with("b_");
-        let decay = if decays { self.config.weight_decay } else { 0.0 };
-        let (weights, moments) = update(weights, moments, gradient, self.rule, self.config, decay);
-        self.state.insert(name, moments);
-        let tensor = Tensor::from_inner(weights.reshape(shape)).require_grad();
-        Param::from_mapped_value(id, tensor, mapper)
-    }
-}
-
-/// m ← β₁·m + (1 − β₁)·g, s ← β₂·s + (1 − β₂)·g²,
-/// w ← (1 − η·λ)·w − η·m̂/(√ŝ + ε) with m̂ = m/(1 − β₁ᵗ), ŝ = s/(1 − β₂ᵗ) (Loshchilov and Hutter 2019,
-/// algorithm 2, with the rate inside the decay as `torch.optim.AdamW` has it).
-fn update(
-    weights: Tensor<1>,
-    moments: Moments,
-    gradient: Tensor<1>,
-    rule: Rule,
-    config: &TrainConfig,
-    decay: f64,
-) -> (Tensor<1>, Moments) {
-    let ([beta_1, beta_2], [correction_1, correction_2]) = (config.betas, rule.corrections);
-    let gradient = gradient * rule.scale;
-    let first = moments.first * beta_1 + gradient.clone() * (1.0 - beta_1);
-    let second = moments.second * beta_2 + gradient.square() * (1.0 - beta_2);
-    let size = (second.clone() / correction_2).sqrt() + config.epsilon;
-    let step = first.clone() / size * (rule.rate / correction_1);
-    let weights = weights * (1.0 - rule.rate * decay) - step;
-    (weights, Moments { first, second })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::tensor::TensorData;
-
-    /// Three steps of five weights against the equations in double precision.
-    #[test]
-    fn a_step_is_that_of_the_equations() {
-        let device = device::DeviceName::Flex.open().unwrap();
-        let config = TrainConfig { n_warmup: 0, final_fraction: 1.0, ..TrainConfig::new(3, 0.01) };
-        let tensor = |values: &[f64]| {
-            #[expect(clippy::cast_possible_truncation, reason = "single precision is tested")]
-            let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
-            let n = values.len();
-            Tensor::<1>::from_data(TensorData::new(values, [n]), &device)
-        };
-        let gradients =
-            [[0.5, -2.0, 1e-3, 0.0, 4.0], [0.1, 3.0, -1e-3, 0.0, 4.0], [-0.7, 0.2, 1e-3, 1.0, 4.0]];
-        let mut expected = [1.0, -1.0, 0.5, 2.0, 0.0];
-        let (mut m, mut s) = ([0.0; 5], [0.0; 5]);
-        let mut weights = tensor(&expected);
-        let zeros = tensor(&[0.0; 5]);
-        let mut moments = Moments { first: zeros.clone(), second: zeros };
-        for (t, gradient) in (1..).zip(gradients) {
-            let (b, t) = (config.betas, f64::from(t));
-            let corrections = b.map(|b| 1.0 - libm::pow(b, t));
-            let rule = Rule { rate: 0.01, corrections, scale: 0.5 };
-            (weights, moments) = update(weights, moments, tensor(&gradient), rule, &config, 0.1);
-            for at in 0..5 {
-                let g = 0.5 * gradient[at];
-                m[at] = b[0] * m[at] + (1.0 - b[0]) * g;
-                s[at] = b[1] * s[at] + (1.0 - b[1]) * g * g;
-                let size = (s[at] / corrections[1]).sqrt() + config.epsilon;
-                expected[at] -= 0.01 * (0.1 * expected[at] + m[at] / corrections[0] / size);
+        let rule =
+            AdamW { weight_decay: if decays { self.rule.weight_decay } else { 0.0 }, ..self.rule };
+        let (t, scale, failed) = (self.t, self.scale, &mut self.failed);
+        param.map(|weights| {
+            let gradient = gradient.reshape(weights.dims());
+            let kept = weights.clone();
+            match rule.update(t, weights, [first, second], gradient, scale) {
+                Ok(weights) => weights.autodiff().require_grad(),
+                Err(error) => {
+                    let what = format!("a step of {name}");
+                    *failed = Some(LmError::Device { what, problem: error.to_string() });
+                    kept
+                }
             }
-        }
-        let got = to_vec(weights, "weights").unwrap();
-        for (got, expected) in got.iter().zip(expected) {
-            assert!((f64::from(*got) - expected).abs() < 1e-6, "{got} {expected}");
-        }
+        })
     }
 }

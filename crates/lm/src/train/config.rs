@@ -78,7 +78,12 @@ impl TrainConfig {
     pub fn check(&self) -> Result<(), LmError> {
         let unit = 0.0..1.0;
         let settings = [
-            ("the number of steps", self.n_steps as f64, self.n_steps > 0, "[1, ∞)"),
+            (
+                "the number of steps",
+                self.n_steps as f64,
+                (1..=u64::from(u32::MAX)).contains(&self.n_steps),
+                "[1, 2^32)",
+            ),
             (
                 "the number of steps that warm up",
                 self.n_warmup as f64,

@@ -1,9 +1,10 @@
 //! The loss: cross-entropy of next tokens.
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::Batch;
+use crate::LmError;
 
 /// −ln p(target) of each target in nats, `[batch · position, 1]`, of logits
 /// `[batch, position, vocab]`.
@@ -15,20 +16,17 @@ pub(super) fn surprisals(logits: Tensor<3>, targets: &[u32]) -> Tensor<2> {
     log_softmax(logits.reshape([batch * len, vocab_size]), 1).gather(1, ids).neg()
 }
 
-/// The mean surprisal over targets by their weights, `[1, 1]`.
+/// The mean surprisal over targets by their weights, `[1]`; logits are given up to their gradient.
 ///
-/// A sum over all is a product with a row of weights, since a product adds up in one order whatever the
-/// threads.
-pub(super) fn mean(surprisals: Tensor<2>, batch: &Batch) -> Tensor<2> {
-    let device = surprisals.device();
-    shares(batch, &device).matmul(surprisals)
-}
-
-/// Each target's share in the mean, `[1, batch · position]`.
-fn shares(batch: &Batch, device: &Device) -> Tensor<2> {
-    let weights = batch.weights();
-    let sum: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
-    #[expect(clippy::cast_possible_truncation, reason = "rounded to single precision")]
-    let shares: Vec<f32> = weights.iter().map(|w| (f64::from(*w) / sum) as f32).collect();
-    Tensor::from_data(TensorData::new(shares, [1, weights.len()]), device)
+/// # Errors
+///
+/// [`LmError::Tokens`] for a target outside of the vocabulary.
+pub(super) fn mean(logits: Tensor<3>, batch: &Batch) -> Result<Tensor<1>, LmError> {
+    let [n_texts, len, vocab_size] = logits.dims();
+    let logits = logits.reshape([n_texts * len, vocab_size]);
+    let loss = kernels::tensor::cross_entropy(logits, batch.targets(), batch.weights());
+    loss.map_err(|error| LmError::Tokens {
+        expected: "targets of the vocabulary".to_owned(),
+        got: error.to_string(),
+    })
 }

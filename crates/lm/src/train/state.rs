@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::TrainConfig;
-use super::adamw::{Moments, State};
-use crate::checkpoint::{Precision, TensorFile, to_vec};
+use super::adamw::State;
+use crate::checkpoint::{Precision, TensorFile};
 use crate::{Config, LmError, Parameters, Transformer};
 
 /// Files of a checkpoint beside those of the model.
@@ -55,10 +55,9 @@ pub(super) fn write(
     model.save(&new, Precision::F32, u64::MAX)?;
     let mut bytes = Vec::new();
     for (name, moments) in state {
-        for (kind, tensor) in [("first", &moments.first), ("second", &moments.second)] {
-            let values = to_vec(tensor.clone(), "the moments")?;
+        for (kind, values) in ["first", "second"].into_iter().zip(moments) {
             let of = format!("{name}.{kind}");
-            bytes.push((of, values.len(), Precision::F32.encode(&values)));
+            bytes.push((of, values.len(), Precision::F32.encode(values)));
         }
     }
     let path = new.join(MOMENTS);
@@ -108,17 +107,24 @@ pub(super) fn read(
     refuse_other(folder, of(there.config()), of(model))?;
     refuse_other(folder, settings(&training.config), settings(config))?;
     let path = folder.join(MOMENTS);
-    let state = moments(&path, device)?;
+    let state = moments(&path)?;
     let parameters = Parameters::of(&there)?;
     for (name, moments) in &state {
         let n = parameters.get(name).map_or(0, <[f32]>::len);
-        let got = [moments.first.dims()[0], moments.second.dims()[0]];
+        let got = moments.each_ref().map(Vec::len);
         if got != [n, n] {
             return Err(LmError::Tensor {
                 file: path.display().to_string(),
                 tensor: name.clone(),
                 expected: format!("two moments of {n} numbers, as the model has"),
                 got: format!("{got:?}"),
+            });
+        }
+        if let Some(value) = moments.iter().flatten().find(|value| !value.is_finite()) {
+            return Err(LmError::NotFinite {
+                what: format!("{}: a moment of {name}", path.display()),
+                value: *value,
+                remedy: "the checkpoint is broken: go on from another",
             });
         }
     }
@@ -131,19 +137,18 @@ pub(super) fn find(folder: &Path) -> Option<PathBuf> {
     [folder.to_owned(), beside(folder, ".former")].into_iter().find(|folder| folder.exists())
 }
 
-fn moments(path: &Path, device: &Device) -> Result<State, LmError> {
+fn moments(path: &Path) -> Result<State, LmError> {
     let mut file = TensorFile::open(path)?;
-    let mut read: BTreeMap<String, [Option<Tensor<1>>; 2]> = BTreeMap::new();
+    let mut read: BTreeMap<String, [Option<Vec<f32>>; 2]> = BTreeMap::new();
     for name in file.names() {
         let n = file.len(&name);
         let values = file.read(&name, &[n])?;
-        let tensor = Tensor::from_data(TensorData::new(values, [n]), device);
         let (parameter, kind) = name.rsplit_once('.').unwrap_or((&name, ""));
         let at = usize::from(kind == "second");
-        read.entry(parameter.to_owned()).or_default()[at] = Some(tensor);
+        read.entry(parameter.to_owned()).or_default()[at] = Some(values);
     }
     let whole = read.into_iter().map(|(name, moments)| match moments {
-        [Some(first), Some(second)] => Ok((name, Moments { first, second })),
+        [Some(first), Some(second)] => Ok((name, [first, second])),
         _ => Err(LmError::Tensor {
             file: path.display().to_string(),
             tensor: name,

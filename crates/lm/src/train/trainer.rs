@@ -120,7 +120,7 @@ impl Trainer {
         }
         batch.check(self.model.config().vocab_size)?;
         let logits = self.model.forward(batch.inputs(), &mut Hooks::new())?;
-        let loss = loss::mean(loss::surprisals(logits, batch.targets()), batch);
+        let loss = loss::mean(logits, batch)?;
         let value = to_vec(loss.clone().inner(), "the loss")?[0];
         if !value.is_finite() {
             return Err(diverged("the loss", step, value));
@@ -131,7 +131,7 @@ impl Trainer {
         })?;
         let gradient_norm = found.norm;
         let model = self.model.clone();
-        self.model = adamw::step(model, &mut self.state, found, &self.config, step + 1);
+        self.model = adamw::step(model, &mut self.state, found, &self.config, step + 1)?;
         self.n_done += 1;
         let learning_rate = self.config.learning_rate(step);
         Ok(StepReport { step, loss: f64::from(value), gradient_norm, learning_rate })
