@@ -59,7 +59,8 @@ impl AdamW {
         let [b1, b2] = self.decays;
         let correction = |b: f64| 1.0 - libm::pow(b, f64::from(t));
         #[expect(clippy::cast_possible_truncation, reason = "rounded to 32 bits")]
-        let [b1, b2, c1, c2] = [b1, b2, correction(b1), correction(b2)].map(|x| x as f32);
+        let [b1, b2, new1, new2, c1, c2] =
+            [b1, b2, 1.0 - b1, 1.0 - b2, correction(b1), correction(b2)].map(|x| x as f32);
         let (rate, root) = (self.learning_rate / c1, 1.0 / c2);
         let (keep, epsilon) = (1.0 - self.learning_rate * self.weight_decay, self.epsilon);
         let moments = first.par_chunks_mut(TASK).zip(second.par_chunks_mut(TASK));
@@ -71,8 +72,8 @@ impl AdamW {
                     let moments = first.iter_mut().zip(second);
                     for ((w, g), (m, s)) in weights.iter_mut().zip(gradient).zip(moments) {
                         let g = scale * g;
-                        *m = b1 * *m + (1.0 - b1) * g;
-                        *s = b2 * *s + (1.0 - b2) * (g * g);
+                        *m = b1 * *m + new1 * g;
+                        *s = b2 * *s + new2 * (g * g);
                         *w = keep * *w - rate * *m / ((*s * root).sqrt() + epsilon);
                     }
                 },

@@ -8,7 +8,7 @@ use crate::{KernelError, exp};
 /// Rows of one task.
 const TASK_ROWS: usize = 16;
 
-/// The cross-entropy of each row with its target, in nats: −ln softmax(logits)[target].
+/// The cross-entropy of each row with its target, in nats: −ln of the softmax of the logits at the target.
 ///
 /// # Shapes
 /// `logits` `[row, token]`, a target for each row.
