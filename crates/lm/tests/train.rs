@@ -76,7 +76,11 @@ fn loss(model: &Transformer, batch: &Batch) -> f64 {
 #[test]
 fn gradients_of_every_parameter_are_slopes() {
     for family in FAMILIES {
-        let model = model(family);
+        // A router's choice jumps within a longer step.
+        let step: f32 = if family == "gpt_oss" { 1e-3 } else { 4e-3 };
+        // Of losses in single precision, by the step.
+        let rounding = 2e-7 / f64::from(step);
+        let model = larger(&model(family));
         let batch = batch(model.config(), 1);
         let settings = TrainConfig {
             n_warmup: 0,
@@ -123,13 +127,11 @@ fn gradients_of_every_parameter_are_slopes() {
                     let moved = Transformer::new(model.config().clone(), parameters).unwrap();
                     loss(&moved, &batch)
                 };
-                let slope = |step: f32| (moved(step) - moved(-step)) / f64::from(2.0 * step);
-                // The error of third order goes (Richardson).
-                (4.0 * slope(2e-3) - slope(4e-3)) / 3.0
+                (moved(step) - moved(-step)) / f64::from(2.0 * step)
             };
             let gap = (slope - gradients[at]).abs();
             assert!(
-                gap < 2e-2 * gradients[at].abs() + 2e-5,
+                gap < 2e-2 * gradients[at].abs() + rounding,
                 "{family} {name}: {slope} {}",
                 gradients[at]
             );
@@ -139,6 +141,20 @@ fn gradients_of_every_parameter_are_slopes() {
         let norm = report.gradient_norm;
         assert!((norm * norm - sum_of_squares).abs() < 2e-2 * sum_of_squares, "{family}: {norm}");
     }
+}
+
+/// A model of ten times larger matrices: with weights of 0.02, normalizations bend within a step that losses
+/// in single precision can tell.
+fn larger(model: &Transformer) -> Transformer {
+    let (old, mut new) = (Parameters::of(model).unwrap(), Parameters::new("a test", &device()));
+    for name in old.names() {
+        let (shape, mut values) = (shape(model, name), old.get(name).unwrap().to_vec());
+        if shape.len() > 1 {
+            values.iter_mut().for_each(|value| *value *= 10.0);
+        }
+        new.put(name, &shape, values).unwrap();
+    }
+    Transformer::new(model.config().clone(), new).unwrap()
 }
 
 /// The shape of a parameter, which a saved checkpoint tells.
