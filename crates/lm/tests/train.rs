@@ -150,7 +150,9 @@ fn larger(model: &Transformer) -> Transformer {
     for name in old.names() {
         let (shape, mut values) = (shape(model, name), old.get(name).unwrap().to_vec());
         if shape.len() > 1 {
-            values.iter_mut().for_each(|value| *value *= 10.0);
+            for value in &mut values {
+                *value *= 10.0;
+            }
         }
         new.put(name, &shape, values).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Training on next tokens: AdamW, a schedule, checkpoints with exact resume, evaluation.
+//! Training on next tokens: `AdamW`, a schedule, checkpoints with exact resume, evaluation.
 
 mod adamw;
 mod batch;

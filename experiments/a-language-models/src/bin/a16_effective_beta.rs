@@ -4,12 +4,12 @@
 //! head's effective β: what β would be if the best key met the query with cosine 1. It is compared with the β of the
 //! three best radii of the memory. Here the same is asked of GPT-2 where its files are at hand, and of stories260K, a
 //! real model of 260 thousand parameters; and since queries and keys are known, so is the true inverse temperature,
-//! |q||k|/√d_head, and the cosine that was taken for 1. A model of random weights stands beside each small one.
+//! `|q||k|/√d_head`, and the cosine that was taken for 1. A model of random weights stands beside each small one.
 //!
 //! *Expected:* GPT-2's heads mostly below 10, a few far above; early layers sharpest (read off the authors' pictures).
 //! *Visible:* best keys are far from cosine 1, so the effective β understates the true one. *Run:* `just run a16`; ten
 //! seconds. *Data:* `just data stories260K-hf tinyshakespeare wikitext-2`; GPT-2: `just data gpt2 gpt2-large`, or a folder
-//! of that name, with config.json, model.safetensors and tokenizer.json, in ENGRAM_DATA_MIRROR.
+//! of that name, with config.json, model.safetensors and tokenizer.json, in `ENGRAM_DATA_MIRROR`.
 //!
 //! *Departures:* the authors' nine texts are not at hand; passages of Shakespeare and Wikipedia stand for them, of as
 //! many tokens in the first and the last; stories260K reads what it told itself.
