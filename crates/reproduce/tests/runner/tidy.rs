@@ -85,13 +85,15 @@ fn the_index_and_the_experiments_name_the_same_figures_and_fit_the_budget() {
 #[test]
 fn every_experiment_has_a_reference_whose_claims_the_index_lists() {
     let catalog = Catalog::load(&super::root()).unwrap();
-    let mut claims = BTreeSet::new();
+    let (mut claims, mut skipped) = (BTreeSet::new(), BTreeSet::new());
     for id in catalog.ids() {
         let reference = reference::read(&super::root(), Tier::Laptop, &id).unwrap();
         let reference = reference.unwrap_or_else(|| panic!("{id} has no reference at laptop"));
         claims.extend(reference.result.claims.into_iter().map(|claim| claim.id));
+        skipped.extend(reference.result.skipped.into_iter().map(|skip| skip.id));
     }
-    let rows = catalog.index.output.iter();
+    // Claims about a checkpoint that is not at hand are in no record.
+    let rows = catalog.index.output.iter().filter(|row| !skipped.contains(&row.id));
     let listed: BTreeSet<_> = rows.flat_map(|row| row.claims.iter().cloned()).collect();
     assert_eq!(listed, claims, "paper/index.toml lists other claims than the records hold");
 }
