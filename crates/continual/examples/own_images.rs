@@ -35,6 +35,15 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args().nth(1).ok_or("name the folder of your images")?;
     let folder = Path::new(&folder);
+    let has = |name: &str| folder.join(name).exists() || folder.join(format!("{name}.gz")).exists();
+    if !folder.join("train").is_dir() && !has("train-images-idx3-ubyte") {
+        return Err(format!(
+            "{}: neither train/<class>/*.png with test/<class>/*.png nor the files of the MNIST format \
+             (train-images-idx3-ubyte, …) lie there",
+            folder.display()
+        )
+        .into());
+    }
     let [train, test] = if folder.join("train").is_dir() {
         [image_folder(&folder.join("train"))?, image_folder(&folder.join("test"))?]
     } else {
@@ -47,6 +56,20 @@ fn run() -> Result<(), Box<dyn Error>> {
             test.n_classes()
         )
         .into());
+    }
+    for (data, what) in [(&train, "train"), (&test, "test")] {
+        if let Some(class) = (0..data.n_classes()).find(|class| data.of(&[*class]).is_empty()) {
+            return Err(format!(
+                "class {class} of {what}, by name, has no image: add some or remove it"
+            )
+            .into());
+        }
+    }
+    if train.n_classes() < 4 {
+        println!(
+            "{} classes: fewer than two tasks of two; there is little to forget",
+            train.n_classes()
+        );
     }
     let order: Vec<usize> = (0..train.n_classes()).collect();
     let split = Split::new(&order, 2)?;
