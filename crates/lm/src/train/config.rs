@@ -109,8 +109,9 @@ impl TrainConfig {
             (
                 "the largest norm of the gradient",
                 self.max_gradient_norm,
-                self.max_gradient_norm > 0.0,
-                "(0, ∞]",
+                // A checkpoint could not say that it is infinite.
+                self.max_gradient_norm > 0.0 && self.max_gradient_norm.is_finite(),
+                "(0, ∞)",
             ),
         ];
         let wrong = settings.into_iter().find(|(_, _, is_right, _)| !is_right);
@@ -131,7 +132,7 @@ mod tests {
         assert!(wrong(TrainConfig { n_warmup: 101, ..good.clone() }).contains("warm up"));
         assert!(wrong(TrainConfig { learning_rate: f64::NAN, ..good.clone() }).contains("NaN"));
         assert!(wrong(TrainConfig { betas: [0.9, 1.0], ..good.clone() }).contains("β₂"));
-        assert!(wrong(TrainConfig { max_gradient_norm: 0.0, ..good }).contains("norm"));
+        assert!(wrong(TrainConfig { max_gradient_norm: f64::INFINITY, ..good }).contains("norm"));
         let unknown = serde_json::from_str::<TrainConfig>(r#"{"steps": 3}"#);
         assert!(unknown.is_err());
     }
