@@ -238,6 +238,14 @@ fn a_training_that_was_killed_ends_the_same_to_the_last_bit() {
         assert_eq!(Trainer::resume(&place, &model, settings.clone()).unwrap().n_done(), 4);
         std::fs::rename(&former, &place).unwrap();
 
+        // What a save did not make it does not remove.
+        let notes = folder.path().join("checkpoint.new");
+        std::fs::create_dir(&notes).unwrap();
+        std::fs::write(notes.join("notes.txt"), "of mine").unwrap();
+        assert!(second.save(&place).unwrap_err().to_string().contains("notes.txt"));
+        assert!(notes.join("notes.txt").exists());
+        std::fs::remove_dir_all(&notes).unwrap();
+
         let other = TrainConfig { learning_rate: 0.02, ..settings.clone() };
         let refused = Trainer::resume(&place, &model, other).unwrap_err();
         assert!(matches!(&refused, LmError::Checkpoint { field, .. } if field == "learning_rate"));

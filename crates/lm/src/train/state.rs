@@ -187,9 +187,21 @@ fn beside(folder: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Removes what a former or a killed save left; a folder that holds anything else is not ours.
 fn remove(folder: &Path) -> Result<(), LmError> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(LmError::io("remove", folder))?;
+    if !folder.exists() {
+        return Ok(());
     }
-    Ok(())
+    for entry in fs::read_dir(folder).map_err(LmError::io("read", folder))? {
+        let name = entry.map_err(LmError::io("read", folder))?.file_name();
+        if !["config.json", "model.safetensors", MOMENTS, TRAINING].iter().any(|own| name == *own) {
+            return Err(LmError::Checkpoint {
+                folder: folder.to_owned(),
+                field: "the folder".to_owned(),
+                expected: "one that a checkpoint left, to be removed".to_owned(),
+                got: format!("one with {}", name.display()),
+            });
+        }
+    }
+    fs::remove_dir_all(folder).map_err(LmError::io("remove", folder))
 }
