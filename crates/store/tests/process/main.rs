@@ -90,9 +90,12 @@ fn killed(role: impl Fn(&Path) -> Role) {
             let mut writer = child("", &role(folder.path())).spawn().unwrap();
             sleep(Duration::from_millis(moments.below(longest_ms) as u64));
             writer.kill().unwrap();
-            if writer.wait().unwrap().success() {
+            let output = writer.wait_with_output().unwrap();
+            if output.status.success() {
                 break;
             }
+            // One that ends by itself with an error would be started for ever.
+            assert_eq!(output.status.code(), None, "the writer failed: {}", told(&output));
             n_killed += 1;
             // Longer each time, so that it is killed early, late, and at last not at all.
             longest_ms += longest_ms / 2;
@@ -104,6 +107,8 @@ fn killed(role: impl Fn(&Path) -> Role) {
         assert!(found == expected, "the bytes of a file differ");
     }
     assert!(n_killed > 0, "no writer was killed");
+    // Called once more, as after a kill between its last rename and its end: all is there.
+    succeed("", &role(whole.path()));
 }
 
 /// A limit on the size of files stands in for the end of the disk: writing past it fails.

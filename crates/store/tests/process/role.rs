@@ -8,8 +8,8 @@ use std::sync::Arc;
 use seed::Seed;
 use store::{
     ActivationReader, ActivationWriter, BosRule, Capture, CorpusInfo, CorpusLayout, CorpusWriter,
-    Document, Dtype, Hook, LabelledDocument, Names, NewRows, NonFinite, Normalization, Place,
-    RowLayout, Rows, Shuffle, ShuffleConfig,
+    Document, Dtype, Error, Hook, LabelledDocument, Names, NewRows, NonFinite, Normalization,
+    Place, RowLayout, Rows, Shuffle, ShuffleConfig,
 };
 
 /// Rows of the large store, and their bytes.
@@ -105,9 +105,18 @@ fn wide(width: usize) -> Capture {
     }
 }
 
+/// The writer, or none where the one before was killed between its last rename and its end.
+fn unfinished<W>(writer: store::Result<W>) -> store::Result<Option<W>> {
+    match writer {
+        Err(Error::Finished { .. }) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 /// Twenty-five shards and a bit, in calls of a size that no chunk has.
 fn write_rows(folder: &Path) -> store::Result<()> {
-    let mut writer = ActivationWriter::resume(folder, &capture(), LAYOUT, NonFinite::Refuse)?;
+    let writer = ActivationWriter::resume(folder, &capture(), LAYOUT, NonFinite::Refuse);
+    let Some(mut writer) = unfinished(writer)? else { return Ok(()) };
     let n = 25 * 512 + 100;
     while writer.n_rows() < n {
         let start = writer.n_rows();
@@ -147,7 +156,9 @@ fn write_corpus(folder: &Path) -> store::Result<()> {
         },
     };
     let layout = CorpusLayout { chunk_tokens: 256, shard_tokens: 4000 };
-    let mut writer = CorpusWriter::resume(folder, &info, layout)?;
+    let Some(mut writer) = unfinished(CorpusWriter::resume(folder, &info, layout))? else {
+        return Ok(());
+    };
     while writer.n_documents() < 1000 {
         let id = writer.n_documents();
         let mut document = LabelledDocument::new(Document { id, ..Document::default() });
