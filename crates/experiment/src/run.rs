@@ -95,7 +95,9 @@ fn run<E: Experiment>(arguments: &Arguments) -> anyhow::Result<()> {
     let measured = E::compute(&config, &context)?;
     let artefacts = context.made();
 
-    let (figures, tables) = draw::<E>(&config, &measured, &config_hash, &mut draft)?;
+    let mark = if arguments.tier == Tier::Smoke { " · smoke: no result" } else { "" };
+    let stamp = format!("{} · {}{mark}", E::ID, &config_hash[..8]);
+    let (figures, tables) = draw::<E>(&config, &measured, [&config_hash, &stamp], &mut draft)?;
     all_outputs_made::<E>(&figures, &tables, &skipped)?;
     let claims = E::claims(&config, &measured).into_iter();
     let claims = claims.map(|claim| claim.judge(tier)).collect::<Result<_, _>>()?;
@@ -270,10 +272,9 @@ fn threads(wanted: Option<usize>) -> anyhow::Result<usize> {
 fn draw<E: Experiment>(
     config: &E::Config,
     measured: &E::Measured,
-    config_hash: &str,
+    [config_hash, stamp]: [&str; 2],
     draft: &mut Draft,
 ) -> anyhow::Result<(Vec<Output>, Vec<Output>)> {
-    let stamp = format!("{} · {}", E::ID, &config_hash[..8]);
     let (mut figures, mut tables) = (Vec::new(), Vec::new());
     for drawing in E::drawings(config, measured) {
         let (id, title, csv) = match &drawing {
@@ -295,8 +296,8 @@ fn draw<E: Experiment>(
                 );
                 let words = words_beside::<E>(id, title, caption, config_hash);
                 draft.write(&format!("{id}.md"), words.as_bytes())?;
-                draft.write(&format!("{id}.svg"), figure.svg(&stamp)?.as_bytes())?;
-                draft.write(&format!("{id}.png"), &figure.png(&stamp)?)?;
+                draft.write(&format!("{id}.svg"), figure.svg(stamp)?.as_bytes())?;
+                draft.write(&format!("{id}.png"), &figure.png(stamp)?)?;
                 figures.push(output);
             }
             Drawing::Table(table) => {
@@ -478,9 +479,10 @@ mod tests {
         let mut draft = results.begin(Captionless::ID, || {}).unwrap();
         let config = Captionless::config(Tier::Smoke);
         let hash = canonical::hash("the config", &config).unwrap();
-        let error = draw::<Captionless>(&config, &"", &hash, &mut draft).unwrap_err().to_string();
+        let error =
+            draw::<Captionless>(&config, &"", [&hash, "test"], &mut draft).unwrap_err().to_string();
         assert!(error.contains("Z-x03 has no caption"), "{error}");
-        draw::<Captionless>(&config, &"It falls.", &hash, &mut draft).unwrap();
+        draw::<Captionless>(&config, &"It falls.", [&hash, "test"], &mut draft).unwrap();
         let beside = results.folder().join(".draft-z02_captionless/Z-x03.md");
         let words = std::fs::read_to_string(beside).unwrap();
         for part in ["Z-x03: A line", "It falls.", "z02_captionless", &hash] {

@@ -61,7 +61,8 @@ pub fn read(folder: &Path, limits: Limits) -> Result<ImageFolder, Error> {
                 continue;
             }
             let file = path.display().to_string();
-            let fail = |expected: String, got: String| Error::decode(&file, FORMAT, expected, got);
+            let fail =
+                |expected: String, got: String| Error::decode(&file, "image folder", expected, got);
             if labels.len() >= limits.images {
                 return Err(fail(format!("at most {} images", limits.images), "more".to_owned()));
             }
@@ -69,7 +70,11 @@ pub fn read(folder: &Path, limits: Limits) -> Result<ImageFolder, Error> {
             let image = decode(&file, &bounded(&path, limits.bytes)?, left)?;
             let shape = first_shape.get_or_insert_with(|| image.shape.clone());
             if *shape != image.shape {
-                return Err(fail(format!("shape {shape:?}"), format!("{:?}", image.shape)));
+                let size = |s: &[usize]| format!("{} x {} pixels in {} channels", s[1], s[0], s[2]);
+                return Err(fail(
+                    format!("{}, as the first image", size(shape)),
+                    size(&image.shape),
+                ));
             }
             labels.push(label);
             pixels.extend(image.data);
@@ -202,7 +207,9 @@ mod tests {
         assert!(message(Limits::default()).contains("got none"));
         put(folder.path(), "a/1.png", &png(2, 1, &[1, 2]));
         put(folder.path(), "a/2.png", &png(1, 2, &[1, 2]));
-        assert!(message(Limits::default()).contains("2.png"));
+        let other = message(Limits::default());
+        assert!(other.contains("2.png: not a valid image folder file"), "{other}");
+        assert!(other.contains("2 x 1 pixels in 1 channels, as the first image"), "{other}");
         put(folder.path(), "a/2.png", &png(2, 1, &[1, 2])[..40]);
         assert!(message(Limits::default()).contains("2.png"));
         assert!(message(Limits { images: 1, ..Limits::default() }).contains("at most 1 images"));

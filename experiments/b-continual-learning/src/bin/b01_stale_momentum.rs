@@ -270,8 +270,8 @@ fn components(config: &Config) -> Figure {
 
 /// What a rule does more than SGD on the first gradient after silence.
 fn after_silence(id: &str, measured: &Measured, log: bool) -> Figure {
-    let y = Axis::log10("update less 0.2");
-    let y = if log { y.range(1e-4, 30.0) } else { Axis::linear("update less 0.2") };
+    let excess = "update, less SGD's 0.2";
+    let y = if log { Axis::log10(excess).range(1e-4, 30.0) } else { Axis::linear(excess) };
     let mut panel = Panel::new(Axis::linear("step of the third gradient"), y);
     for ((_, label, _, color), moves) in RULES.iter().zip(&measured.by_rule).skip(1) {
         let pairs = (2..).map(f64::from).zip(moves.after_silence.iter().copied());

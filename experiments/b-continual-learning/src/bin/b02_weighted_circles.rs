@@ -104,12 +104,13 @@ impl Experiment for WeightedCircles {
             .caption(
                 "The sum over neurons within d bits of both pattern and query of their weights for each, relative to \
                  that at distance 0, n = 64. A neuron counts 1, or the product of its shares of matching bits, or the \
-                 product of two exponentials, e to the −0.01 by differing bit. The first two lines coincide, and the \
-                 third nearly does.",
+                 product of two exponentials, e to the −0.01 by differing bit. Below: the weighted sums, divided by \
+                 that in which a neuron counts 1.",
             )
             .width(Width::Page)
             .columns(3)
             .panel_height_mm(40.0);
+        let mut ratios = Vec::new();
         for curves in &measured.curves {
             let mut panel = Panel::new(
                 Axis::linear("distance (bits)"),
@@ -118,14 +119,21 @@ impl Experiment for WeightedCircles {
             .title(&format!("d = {}", curves.radius))
             .legend();
             for ((_, label, color), shares) in WEIGHTINGS.iter().zip(&curves.ln_shares) {
-                let (x, y): (Vec<f64>, Vec<f64>) = (0..)
-                    .map(f64::from)
-                    .zip(shares.iter().map(|share| libm::exp(*share)))
-                    .filter(|(_, share)| *share > 0.0)
-                    .unzip();
+                let (x, y) = points(shares.iter().map(|share| libm::exp(*share)));
                 let line = Mark::line(&x, &y).color(*color).label(label);
                 panel = panel.mark(if *color == Color::Green { line.dashed() } else { line });
             }
+            figure = figure.panel(panel);
+            let mut panel = Panel::new(Axis::linear("distance (bits)"), Axis::linear("ratio"));
+            let [plain, weighted @ ..] = &curves.ln_shares;
+            for ((_, label, color), shares) in WEIGHTINGS.iter().skip(1).zip(weighted) {
+                let ratio = shares.iter().zip(plain).map(|(share, plain)| libm::exp(share - plain));
+                let (x, y) = points(ratio);
+                panel = panel.mark(Mark::line(&x, &y).color(*color).series(label));
+            }
+            ratios.push(panel);
+        }
+        for panel in ratios {
             figure = figure.panel(panel);
         }
         vec![figure.into()]
@@ -155,6 +163,11 @@ impl Experiment for WeightedCircles {
 
 fn main() -> ExitCode {
     experiment::main::<WeightedCircles>()
+}
+
+/// What is positive, by distance; elsewhere no neuron is shared.
+fn points(by_distance: impl Iterator<Item = f64>) -> (Vec<f64>, Vec<f64>) {
+    (0..).map(f64::from).zip(by_distance).filter(|(_, value)| *value > 0.0).unzip()
 }
 
 /// For each distance v from 0 to n, ln of Σ over points within `radius` of two points v apart of the product of

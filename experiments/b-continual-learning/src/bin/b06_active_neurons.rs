@@ -239,11 +239,12 @@ fn by_k(config: &Config, measured: &Measured) -> Figure {
         .mark(Mark::points(&k, &published).color(Color::Amber).label("authors, pretrained"))
         .mark(Mark::hline(0.2).dotted().color(Color::Gray).series("last task only"));
     Figure::new("B-x10", "What is remembered against the number of active neurons")
-        .caption(
+        .caption(&format!(
             "Accuracy on CIFAR-10 embeddings after five tasks of two classes, and of the same net on all classes at \
-             once; means and 95 % intervals over three starts. Points: the authors' nets, pretrained on ImageNet32 and \
-             trained for 500 epochs a task. Dotted: knowing the last task only.",
-        )
+             once; means and 95 % intervals over starts (n = {}). Points: the authors' nets, pretrained on ImageNet32 \
+             and trained for 500 epochs a task. Dotted: knowing the last task only.",
+            config.seeds.len()
+        ))
         .panel(panel)
 }
 

@@ -80,7 +80,7 @@ impl Variant {
     const fn label(self) -> &'static str {
         match self {
             Self::Full => "SDM layer",
-            Self::FreeLengths => "free lengths",
+            Self::FreeLengths => "rows of any length",
             Self::Signed => "weights of both signs",
             Self::Biases => "biases",
             Self::Mask => "mask, no switch",
@@ -380,7 +380,8 @@ fn changes(config: &Config, measured: &Measured) -> Figure {
     Figure::new("B-x12", "The SDM layer without one of its ingredients")
         .caption(
             "Accuracy on CIFAR-10 embeddings after five tasks of two classes less that of the full layer at the same \
-             order of classes: each order, the mean, and its 95 % interval by bootstrap over orders. Dotted: no change.",
+             order of classes: each order, the mean, and its 95 % interval by bootstrap over orders. A row says what \
+             the layer has in the place of one ingredient. Dotted: no change.",
         )
         .width(Width::Page)
         .panel_height_mm(60.0)
@@ -457,11 +458,12 @@ fn alive(config: &Config, measured: &Measured) -> Figure {
         }
     }
     Figure::new("B-x14", "Neurons that are alive for each task, after five")
-        .caption(
-            "The part of 1,000 neurons that are active for a test sample of the task at least, after all five tasks; \
-             means and 95 % intervals over orders of classes. Right: the authors' nets, pretrained and trained for \
-             300 epochs a task.",
-        )
+        .caption(&format!(
+            "The part of {} neurons that are active for a test sample of the task at least, after all five tasks; \
+             means and 95 % intervals over orders of classes. Right: the authors' nets of 1,000, pretrained and trained \
+             for 300 epochs a task.",
+            config.n_neurons
+        ))
         .width(Width::Page)
         .columns(2)
         .share_y()

@@ -288,12 +288,13 @@ fn ends(config: &Config, measured: &Measured) -> Figure {
         dot_plot(Axis::linear(label).range(0.0, 1.0), &rows)
     };
     Figure::new("B-x16", "The SDM layer by optimizer: neurons alive, and what is remembered")
-        .caption(
-            "The part of 1,000 neurons that are active for a test sample at least after five tasks on CIFAR-10 \
+        .caption(&format!(
+            "The part of {} neurons that are active for a test sample at least after five tasks on CIFAR-10 \
              embeddings, and the accuracy on all classes: each order of classes, the mean, and its 95 % interval by \
              bootstrap over orders. A lazy optimizer lets neurons without a gradient rest. Dotted: knowing the last \
              task only.",
-        )
+            config.n_neurons
+        ))
         .width(Width::Page)
         .columns(2)
         .panel_height_mm(50.0)

@@ -236,12 +236,13 @@ fn method(config: &Config, onset: Onset, n_first: usize) -> Result<NetMethod> {
 
 fn timing(config: &Config, measured: &Measured) -> Figure {
     let mut figure = Figure::new("B-x18", "What is remembered, and neurons alive, by the onset of inhibition")
-        .caption(
+        .caption(&format!(
             "Accuracy on CIFAR-10 embeddings after five tasks of two classes, and the part of the neurons that are active \
              for a test sample at least, against s (for the switch) or against the epochs over which k falls from all \
-             neurons to 10, as parts of the first task. Means and 95 % intervals over three orders of classes. Point: \
+             neurons to 10, as parts of the first task. Means and 95 % intervals over orders of classes (n = {}). Point: \
              a switch that counts evaluations too, as in the authors' code. Dotted: knowing the last task only.",
-        )
+            config.orders.len()
+        ))
         .width(Width::Page)
         .columns(2);
     for (what, label) in ["accuracy", "neurons alive"].iter().enumerate() {

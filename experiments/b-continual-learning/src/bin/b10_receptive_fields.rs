@@ -178,7 +178,7 @@ impl Experiment for ReceptiveFields {
             }
         }
         if !measured.reached.is_empty() {
-            drawings.push(tiling(measured).into());
+            drawings.push(tiling(config, measured).into());
         }
         drawings
     }
@@ -191,16 +191,20 @@ impl Experiment for ReceptiveFields {
             (of(sdm, |r| mean(&r.nearest)), of(sdm, |r| mean(&r.untrained)))
         {
             let text = "the addresses of the SDM layer come to tile the data: a test image is nearer to one than before";
-            claims.push(Claim::about("b10.tiling", "the paper: manifold tiling", text).exceeds(
-                "the untrained net",
-                untrained.mean.value,
-                &trained.mean,
+            let claim = Claim::about("b10.tiling", "the paper: manifold tiling", text);
+            let claim = claim.exceeds("the untrained net", untrained.mean.value, &trained.mean);
+            claims.push(claim.note(
+                "nearness is one sign of tiling; that addresses spread over the data as images do, which the word \
+                 says too, was not tested: training images are nearer still (B-x26)",
             ));
             if let Some(relu) = of(PaperMethod::Relu, |r| mean(&r.nearest)) {
                 let text =
                     "the SDM layer has addresses nearer to test images than rectified neurons have";
                 let items = [("SDM layer", trained.mean), ("ReLU", relu.mean)];
-                claims.push(Claim::about("b10.nearer", Claim::OURS, text).ordered(&items));
+                claims.push(Claim::about("b10.nearer", Claim::OURS, text).ordered(&items).note(
+                    "a weak control: images are not negative, so that any address that is not negative either is \
+                     near them; an SDM layer that was not trained beats rectified neurons that were (B-x26)",
+                ));
             }
         }
         claims
@@ -292,7 +296,7 @@ fn fields(config: &Config, id: &str, title: &str, by_class: &[Vec<Vec<u8>>]) -> 
         .caption(&format!(
             "Addresses of neurons after {} epochs on each of five tasks of MNIST (natural order), by the class of which \
              most test samples make the neuron active: those that are active most often. Dark: large weights; where \
-             there are negative ones, zero is gray.",
+             there are negative ones, zero is gray. Noise is what is left of the weights at the start.",
             config.epochs
         ))
         .width(Width::Page)
@@ -301,12 +305,13 @@ fn fields(config: &Config, id: &str, title: &str, by_class: &[Vec<Vec<u8>>]) -> 
 }
 
 /// How near the nearest address is.
-fn tiling(measured: &Measured) -> Figure {
+fn tiling(config: &Config, measured: &Measured) -> Figure {
     let mut panel = Panel::new(
         Axis::linear("cosine with the nearest address").range(0.0, 1.0),
         Axis::linear("share of test images").range(0.0, 1.0),
     )
     .legend();
+    // From near to far, as they lie in the figure.
     let mut curves: Vec<(String, Color, bool, &[f32])> =
         vec![("training images".to_owned(), Color::Ink, false, &measured.images)];
     for (method, reached) in &measured.reached {
@@ -328,10 +333,11 @@ fn tiling(measured: &Measured) -> Figure {
         panel = panel.mark(if is_dashed { line.dashed() } else { line });
     }
     Figure::new("B-x26", "How near the nearest address is")
-        .caption(
-            "The share of test images of MNIST whose cosine with the nearest of 1,000 addresses is at most so large: \
-             of the SDM layer and of rectified neurons after five tasks, of both before (dashed), and of 1,000 training \
-             images in the place of addresses. First seed.",
-        )
+        .caption(&format!(
+            "The share of test images of MNIST whose cosine with the nearest of {} addresses is at most so large: \
+             of the SDM layer and of rectified neurons after five tasks, of both before (dashed), and of {} training \
+             images in the place of addresses. The net of the first seed; the claims have all.",
+            config.n_neurons, config.n_neurons
+        ))
         .panel(panel)
 }

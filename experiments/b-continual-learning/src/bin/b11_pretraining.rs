@@ -162,17 +162,29 @@ impl Experiment for Pretraining {
             let names = [low, high].map(|k| format!("k = {k}"));
             let items = [(names[0].as_str(), few.mean), (names[1].as_str(), many.mean)];
             let id = format!("b11.fall_{low}_{high}");
-            claims.push(Claim::about(&id, "the authors' code", &text).ordered(&items));
+            let claim = Claim::about(&id, "the authors' code", &text).ordered(&items);
+            claims.push(claim.note(&departures(config)));
         }
         for k in [1, 10] {
             let (Some(plain), Some(pretrained)) = (of(k, 0), of(k, 1)) else { continue };
             let text = format!("pretraining helps to remember with k = {k}");
             let items = [("pretrained", pretrained.mean), ("not", plain.mean)];
             let id = format!("b11.helps_k{k:03}");
-            claims.push(Claim::about(&id, Claim::OURS, &text).ordered(&items));
+            let claim = Claim::about(&id, Claim::OURS, &text).ordered(&items);
+            claims.push(claim.note(&departures(config)));
         }
         claims
     }
+}
+
+/// On what is claimed of pretraining.
+fn departures(config: &Config) -> String {
+    let Config { epochs: (before, task), ref seeds, .. } = *config;
+    format!(
+        "after {before} epochs of CIFAR-100 and {task} a task, where the authors have 300 of ImageNet32 and 500; over \
+         starts (n = {}), which part widely where few neurons are active",
+        seeds.len()
+    )
 }
 
 fn main() -> ExitCode {
@@ -240,11 +252,12 @@ fn by_k(config: &Config, measured: &Measured) -> Figure {
         .mark(Mark::points(&k, &published).color(Color::Amber).label("authors, pretrained"))
         .mark(Mark::hline(0.2).dotted().color(Color::Gray).series("last task only"));
     Figure::new("B-x27", "Pretraining on other images")
-        .caption(
+        .caption(&format!(
             "Accuracy on CIFAR-10 embeddings after five tasks of two classes against the number of active neurons, \
              with and without pretraining on embeddings of CIFAR-100 (which stands in for ImageNet32); means and \
-             95 % intervals over three starts. Points: the authors' nets, pretrained on ImageNet32. Dotted: knowing the \
+             95 % intervals over starts (n = {}). Points: the authors' nets, pretrained on ImageNet32. Dotted: knowing the \
              last task only.",
-        )
+            config.seeds.len()
+        ))
         .panel(panel)
 }

@@ -205,7 +205,7 @@ impl Experiment for Schedules {
             return Vec::new();
         };
         let source = "a secondary source on the paper's Fig. 3";
-        let why_not = "tasks shorter than 2,000 epochs";
+        let why_not = "it is of tasks of 2,000 epochs, which the paper tier has; b03_methods judges the order at 60";
         let ranked = |id: &str, [better, worse]: [(&str, &Number); 2]| {
             let text = format!("{} remembers more than {} after long tasks", better.0, worse.0);
             Claim::about(&format!("b12.{id}"), source, &text)

@@ -291,8 +291,8 @@ fn finals(config: &Config, measured: &Measured, data: Benchmark, figure: Figure)
             .collect();
         let rows: Vec<(&str, &Estimate)> = rows.iter().map(|(label, e)| (*label, e)).collect();
         let panel: Panel = dot_plot(Axis::linear("accuracy").range(0.0, 1.0), &rows)
-            .mark(Mark::vline(0.2).dotted().color(Color::Gray).series("last task only"))
-            .mark(Mark::vline(outcome.joint).dashed().color(Color::Gray).series("all at once"))
+            .mark(Mark::vline(0.2).dotted().color(Color::Gray).label("last task"))
+            .mark(Mark::vline(outcome.joint).dashed().color(Color::Gray).label("at once"))
             .title(&tried.label);
         figure = figure.panel(panel);
         n_panels += 1;
