@@ -4,6 +4,7 @@
 //! that matters, on their order. Random draws come from a [`seed::Rng`] that the caller passes.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
+mod auroc;
 mod bootstrap;
 mod crossing;
 mod error;
@@ -13,6 +14,7 @@ mod poisson;
 mod regression;
 mod summary;
 
+pub use auroc::auroc;
 pub use bootstrap::{Interval, bootstrap_ci, bootstrap_ci_of_places, bootstrap_mean};
 pub use crossing::last_fall;
 pub use error::StatsError;
