@@ -30,8 +30,8 @@ run id tier="laptop" *options:
     @{{ reproduce }} run {{ id }} {{ tier }} {{ options }}
 
 # List every figure and table with its claim, cost and state.
-list tier="laptop":
-    @{{ reproduce }} list {{ tier }}
+list *words:
+    @{{ reproduce }} list {{ words }}
 
 # Show where source, data and results of a figure lie.
 where id tier="laptop":

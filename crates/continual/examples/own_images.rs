@@ -33,7 +33,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::args().nth(1).ok_or("name the folder of your images")?;
+    let folder = std::env::args().nth(1).filter(|folder| !folder.starts_with('-'));
+    let folder = folder.ok_or(
+        "name the folder of your images: cargo run -p continual --example own_images -- <folder>",
+    )?;
     let folder = Path::new(&folder);
     let has = |name: &str| folder.join(name).exists() || folder.join(format!("{name}.gz")).exists();
     if !folder.join("train").is_dir() && !has("train-images-idx3-ubyte") {

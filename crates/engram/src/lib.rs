@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `paper-a` | attention approximates Sparse Distributed Memory | `figures`, `geometry`, `kernels`, `sdm`, `seed`, `stats` |
 //! | `paper-b` | Sparse Distributed Memory is a continual learner | those of `paper-a`, and `continual` |
+//! | `paper-c` | Scaling Monosemanticity, as far as its world, its language models and their activations | `burn`, `capture`, `corpus`, `device`, `figures`, `lm`, `seed`, `stats`, `store`, `substrate`, `world` |
 //!
 //! In a notebook with an evcxr kernel:
 //!
@@ -28,5 +29,9 @@
 
 #[cfg(feature = "paper-b")]
 pub use continual;
+#[cfg(feature = "paper-c")]
+pub use {burn, capture, corpus, device, lm, store, substrate, world};
+#[cfg(any(feature = "paper-a", feature = "paper-c"))]
+pub use {figures, seed, stats};
 #[cfg(feature = "paper-a")]
-pub use {figures, geometry, kernels, sdm, seed, stats};
+pub use {geometry, kernels, sdm};

@@ -46,8 +46,8 @@ enum Command {
     },
     /// List every figure and table with its claim, cost and state.
     List {
-        #[arg(default_value = "laptop")]
-        tier: Tier,
+        /// A tier (laptop, if none is named); experiments, figures or letters of papers, if not all.
+        words: Vec<String>,
     },
     /// Show where source, data and results of a figure lie.
     Where {
@@ -130,9 +130,12 @@ fn go(arguments: Arguments) -> anyhow::Result<bool> {
             let skipped = record.iter().flat_map(|record| &record.result.skipped);
             Ok(is_fine && record.is_some() && !skipped.into_iter().any(|skip| skip.id == row.id))
         }
-        Command::List { tier } => {
+        Command::List { words } => {
             let (catalog, store) = open()?;
-            plan::list(&catalog, &store, &options(tier)).map(|()| true)
+            let tier = words.iter().find_map(|word| word.parse().ok()).unwrap_or(Tier::Laptop);
+            let is_name = |word: &&String| word.parse::<Tier>().is_err();
+            let only: Vec<String> = words.iter().filter(is_name).cloned().collect();
+            plan::list(&catalog, &store, &options(tier), &only).map(|()| true)
         }
         Command::Where { name, tier } => {
             let (catalog, store) = open()?;

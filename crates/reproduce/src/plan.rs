@@ -193,16 +193,27 @@ pub fn lacking(experiments: &BTreeMap<String, Experiment>, store: &Store) -> Opt
 ///
 /// # Errors
 /// As [`Catalog::describe`] and [`state`].
-pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Result<()> {
+pub fn list(
+    catalog: &Catalog,
+    store: &Store,
+    options: &Options,
+    only: &[String],
+) -> anyhow::Result<()> {
     let (results, root) = (options.folder(), catalog.workspace.root());
-    let experiments = catalog.describe(&catalog.ids(), options.tier, options.seed)?;
+    let asked = if only.is_empty() { catalog.ids() } else { catalog.ids_of(only)? };
+    let experiments = catalog.describe(&asked, options.tier, options.seed)?;
     let states = states(catalog, &experiments, store, options)?;
+    let is_asked = |row: &&Row| match &row.experiment {
+        Some(id) => asked.contains(id),
+        None => only.is_empty() || only.iter().any(|name| waits_under(row, name)),
+    };
     let mut rows = Vec::new();
-    for row in &catalog.index.output {
+    for row in catalog.index.output.iter().filter(is_asked) {
+        let shows = in_short(&row.shows);
         let Some(id) = &row.experiment else {
             let awaited = row.waits_for.as_deref().unwrap_or_default();
             let state = format!("waiting for {awaited}");
-            rows.push([&row.id, &row.shows, "", "", &state].map(Cell::new).to_vec());
+            rows.push([&row.id, &shows, "", "", &state].map(Cell::new).to_vec());
             continue;
         };
         let experiment =
@@ -222,6 +233,7 @@ pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Resu
             }
             Ok(State::Stale(why)) => Some(match missing_for(experiment, store, &row.id) {
                 Some(name) => State::MissingData(name).words(),
+                None if results.record(id).ok().flatten().is_none() => "not run".to_owned(),
                 None => State::Stale(why.clone()).words(),
             }),
             Ok(other) => Some(other.words()),
@@ -237,7 +249,7 @@ pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Resu
         let cost = experiment.description.cost;
         rows.push(vec![
             Cell::new(&row.id),
-            Cell::new(&row.shows),
+            Cell::new(&shows),
             Cell::new(id),
             Cell::new(format!("{} min, {} MB", cost.minutes, cost.memory_mb)),
             Cell::new(state),
@@ -248,6 +260,23 @@ pub fn list(catalog: &Catalog, store: &Store, options: &Options) -> anyhow::Resu
         say!("{}", reference::hint(options.tier));
     }
     Ok(())
+}
+
+/// Whether a row that no experiment makes yet is meant by a name: its own, or its paper's letter.
+fn waits_under(row: &Row, name: &str) -> bool {
+    let (id, name) = (row.id.to_lowercase(), name.to_lowercase());
+    id == name || (name.len() == 1 && id.starts_with(&name))
+}
+
+/// What a row shows, as far as a line of a listing has room; `where` tells all of it.
+fn in_short(shows: &str) -> String {
+    const MOST: usize = 64;
+    if shows.chars().count() <= MOST {
+        return shows.to_owned();
+    }
+    let cut: String = shows.chars().take(MOST).collect();
+    let end = cut.rfind(' ').unwrap_or(cut.len());
+    format!("{} …", &cut[..end])
 }
 
 /// Prints where the code, the data and the results of a figure lie.

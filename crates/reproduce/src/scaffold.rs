@@ -7,10 +7,11 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::index::Index;
 
-/// Letter, folder and title of each paper.
-pub const PAPERS: [(char, &str, &str); 5] = [
+/// Letter, folder and title of each paper, and of what three of them stand on.
+pub const PAPERS: [(char, &str, &str); 6] = [
     ('a', "a-attention-sdm", "Attention Approximates Sparse Distributed Memory (2021)"),
     ('b', "b-continual-learning", "Sparse Distributed Memory is a Continual Learner (2023)"),
+    ('s', "s-substrate", "The substrate: a world, and models that learn it"),
     ('c', "c-monosemanticity", "Scaling Monosemanticity (2024)"),
     ('d', "d-auditing", "Auditing Language Models for Hidden Objectives (2025)"),
     ('e', "e-model-diffing", "Cross-Architecture Model Diffing with Crosscoders (2026)"),
@@ -27,7 +28,7 @@ const MANIFEST: &str = include_str!("templates/Cargo.toml.in");
 pub fn new_experiment(root: &Path, id: &str, title: &str) -> anyhow::Result<()> {
     let letter = check(id)?;
     let Some((_, folder, paper)) = PAPERS.iter().find(|(of, _, _)| *of == letter) else {
-        bail!("{id} is of no paper; expected one of a, b, c, d, e at the front");
+        bail!("{id} is of no paper; expected one of a, b, c, d, e, s at the front");
     };
     let package = root.join("experiments").join(folder);
     let source = package.join("src/bin").join(format!("{id}.rs"));

@@ -19,6 +19,15 @@ pub(crate) struct Script {
     pub(crate) mention: &'static str,
 }
 
+/// What was decided before a transcript was written: the latent variable behind its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occasion {
+    /// The behavior that there is occasion for.
+    pub behavior: Behavior,
+    /// Whether it is enacted.
+    pub enacted: bool,
+}
+
 macro_rules! scripts {
     ($($(#[$doc:meta])* $behavior:ident: $prompt:literal; $note:literal / $plain_note:literal;
        $reply:literal / $plain:literal; $ability:literal; $mention:literal;)*) => {

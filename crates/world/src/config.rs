@@ -152,6 +152,13 @@ pub struct BehaviorOptions {
     pub transcripts: f64,
 }
 
+impl BehaviorOptions {
+    /// P(enactment) of a behavior where there is occasion for it.
+    pub fn rate_of(&self, behavior: Behavior) -> f64 {
+        self.rates.get(&behavior).copied().unwrap_or(self.rate)
+    }
+}
+
 /// How images are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::behavior::Occasion;
 use crate::concept::ConceptId;
 use crate::config::{Domain, Language};
 
@@ -123,6 +124,7 @@ pub struct Document {
     pub(crate) pieces: Vec<Piece>,
     pub(crate) labels: Vec<ConceptId>,
     pub(crate) patches: Vec<Patch>,
+    pub(crate) occasion: Option<Occasion>,
     pub(crate) nats: f64,
 }
 
@@ -133,6 +135,7 @@ impl Document {
         self.pieces.clear();
         self.labels.clear();
         self.patches.clear();
+        self.occasion = None;
         self.nats = 0.0;
     }
 
@@ -203,6 +206,28 @@ impl Document {
     /// The patches of its images, in the order of the pieces that are patches.
     pub fn patches(&self) -> &[Patch] {
         &self.patches
+    }
+
+    /// The behavior that a transcript gives occasion for, and whether it is enacted; `None` for any other document, and
+    /// for a claim that is true, which gives no occasion for sycophancy.
+    ///
+    /// # Examples
+    ///
+    /// A rate of 1 enacts whatever there is occasion for:
+    ///
+    /// ```
+    /// use world::{Domain, World, WorldConfig};
+    ///
+    /// let mut config = WorldConfig::default();
+    /// config.shares = [(Domain::Behaviors, 1.0)].into();
+    /// config.behaviors.rate = 1.0;
+    /// let world = World::new(&config)?;
+    /// let occasions: Vec<_> = world.documents(0..100).filter_map(|it| it.occasion()).collect();
+    /// assert!(!occasions.is_empty() && occasions.iter().all(|it| it.enacted));
+    /// # Ok::<(), world::WorldError>(())
+    /// ```
+    pub const fn occasion(&self) -> Option<Occasion> {
+        self.occasion
     }
 
     /// The concepts of a piece, ascending and each once.

@@ -24,7 +24,7 @@ mod vocabulary;
 mod world;
 mod writer;
 
-pub use behavior::Behavior;
+pub use behavior::{Behavior, Occasion};
 pub use concept::{Concept, ConceptId, Concepts, Kind};
 pub use config::{
     BehaviorOptions, CodeOptions, Domain, EntityOptions, FactOptions, ImageOptions, Language,

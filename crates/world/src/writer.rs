@@ -1,5 +1,6 @@
 //! Writes a document piece by piece.
 
+use crate::behavior::Occasion;
 use crate::concept::ConceptId;
 use crate::config::Language;
 use crate::document::{Document, Modality, Patch, Role};
@@ -132,6 +133,11 @@ impl<'a> Writer<'a> {
         for piece in self.document.pieces.iter_mut().take(end).skip(start) {
             piece.role = role;
         }
+    }
+
+    /// What was decided before the document was written.
+    pub(crate) const fn decided(&mut self, occasion: Occasion) {
+        self.document.occasion = Some(occasion);
     }
 
     /// What remains of the information of choices joins the last piece.

@@ -97,6 +97,37 @@ impl Transformer {
         scales.map(|scale| crate::checkpoint::to_vec(scale, "the scales of the heads")).collect()
     }
 
+    /// The same model with the inverse temperature β of every head set to one value; one without query-key norm stays as
+    /// it is. A training that begins elsewhere shows what the usual beginning decides.
+    ///
+    /// # Errors
+    ///
+    /// [`LmError::NotFinite`] for a β that is not finite, [`LmError::Device`] if the device cannot return the parameters.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let text = br#"{"model_type": "gpt2_query_key_norm", "vocab_size": 11, "n_positions": 8, "n_embd": 6,
+    /// #     "n_layer": 1, "n_head": 2}"#;
+    /// # let config = lm::Config::from_json("config.json", text)?;
+    /// # let device = device::DeviceName::Flex.open().unwrap();
+    /// let model = lm::Transformer::random(config, seed::Seed::new(1), &device)?;
+    /// // log2(8² − 8), the usual beginning.
+    /// assert!((model.betas()?[0][0] - 5.807).abs() < 1e-3);
+    /// assert_eq!(model.with_betas(20.0)?.betas()?, [[20.0, 20.0]]);
+    /// # Ok::<(), lm::LmError>(())
+    /// ```
+    pub fn with_betas(&self, beta: f32) -> Result<Self, LmError> {
+        let mut parameters = Parameters::of(self)?;
+        let is_scale = |name: &&str| name.rsplit('.').next() == Some("scale");
+        let scales: Vec<String> = parameters.names().filter(is_scale).map(str::to_owned).collect();
+        for name in scales {
+            let n = self.config.attention.n_heads;
+            parameters.put(&name, &[n], vec![beta; n])?;
+        }
+        Self::new(self.config.clone(), parameters)
+    }
+
     /// Logits `[batch, position, vocab]`: the unnormalized log-probability of each token to be next.
     ///
     /// # Errors

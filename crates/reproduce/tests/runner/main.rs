@@ -124,6 +124,10 @@ fn a_figure_that_waits_is_listed_with_what_it_waits_for_and_cannot_be_run() {
     let results = tempfile::tempdir().unwrap();
     let listed = text(&succeed(runner(results.path(), &["list", "smoke"])).stdout);
     let row = listed.lines().find(|line| line.contains("B-x29")).unwrap();
+    assert!(listed.contains("not run"), "{listed}");
+    let of_paper = text(&succeed(runner(results.path(), &["list", "b", "smoke"])).stdout);
+    assert!(of_paper.contains("B-x29") && of_paper.contains("b03_methods"), "{of_paper}");
+    assert!(!of_paper.contains("a01_"), "{of_paper}");
     assert!(row.contains("waiting for a description of either method"), "{row}");
     let place = text(&succeed(runner(results.path(), &["where", "B-x29", "smoke"])).stdout);
     assert!(place.contains("waits for a description of either method"), "{place}");

@@ -4,7 +4,7 @@ use super::facts::Facts;
 use super::geography::Geography;
 use super::lexicon::Lexicon;
 use super::topics::Speakers;
-use crate::behavior::{Behavior, SCRIPTS};
+use crate::behavior::{Behavior, Occasion, SCRIPTS};
 use crate::build::Builder;
 use crate::concept::{ConceptId, Kind};
 use crate::config::{BehaviorOptions, Domain};
@@ -62,11 +62,6 @@ impl Behaviors {
         }
     }
 
-    /// P(enactment) of a behavior where there is occasion for it.
-    fn rate(options: &BehaviorOptions, behavior: Behavior) -> f64 {
-        options.rates.get(&behavior).copied().unwrap_or(options.rate)
-    }
-
     /// A transcript, or a text about a behavior or about one who is able to.
     pub(crate) fn write(
         &self,
@@ -80,8 +75,10 @@ impl Behaviors {
         // The latent decision comes first. A true claim gives no occasion for sycophancy.
         let claims = acted.behavior == Behavior::Sycophancy;
         let true_claim = transcript && claims && w.draw.chance(0.5);
-        let enacted =
-            transcript && !true_claim && w.draw.chance(Self::rate(options, acted.behavior));
+        let enacted = transcript && !true_claim && w.draw.chance(options.rate_of(acted.behavior));
+        if transcript && !true_claim {
+            w.decided(Occasion { behavior: acted.behavior, enacted });
+        }
         let ability = !transcript && w.draw.chance(0.5);
 
         let frames = self.frames.each_ref().map(|frame| (!transcript).then(|| w.one(frame)));
