@@ -132,7 +132,7 @@ impl Experiment for LanguageModels {
         Config {
             text: WorldTextConfig {
                 world,
-                splits: Splits { dictionary: 0.2, test: 0.03, seed: 0 },
+                splits: Splits { dictionary: 0.2, test: if smoke { 0.3 } else { 0.03 }, seed: 0 },
                 n_tokens,
             },
             models: vec![
@@ -163,7 +163,7 @@ impl Experiment for LanguageModels {
     fn cost(tier: Tier) -> Cost {
         match tier {
             Tier::Smoke => Cost { minutes: 0.3, memory_mb: 700, disk_mb: 20 },
-            Tier::Laptop => Cost { minutes: 30.0, memory_mb: 1500, disk_mb: 500 },
+            Tier::Laptop => Cost { minutes: 30.0, memory_mb: 1500, disk_mb: 700 },
             Tier::Paper => Cost { minutes: 600.0, memory_mb: 3000, disk_mb: 3000 },
         }
     }
