@@ -290,7 +290,7 @@ fn gates(config: &Config, measured: &Measured) -> Figure {
     let shares = |values: fn(&Knows) -> Vec<f64>| {
         let rows = measured.asked.iter().map(|(name, label, knows)| {
             let mean = share(config, &values(knows), name).unwrap_or(Number::exact(0.0));
-            (label.as_str(), Estimate { each: Vec::new(), mean })
+            (label.as_str(), Estimate { each: vec![mean.value], mean })
         });
         rows.collect::<Vec<_>>()
     };
@@ -368,7 +368,7 @@ fn by_times(config: &Config, measured: &Measured) -> Figure {
         }
     }
     let gate = Mark::hline(RECALL).dashed().color(Color::Gray);
-    Figure::new("S-y04", "Facts are recalled that were told often")
+    Figure::new("S-y04", "Recall of facts by how often they were told")
         .caption(
             "The share of test questions that are answered right, by how often the same statement stood in the training \
              text (bins of a factor 2, those of 20 questions or more): plain facts, and those that take steps over what the \
@@ -380,7 +380,7 @@ fn by_times(config: &Config, measured: &Measured) -> Figure {
 
 /// Rates of the model against rates of the world.
 fn rates(measured: &Measured) -> Figure {
-    let mut figure = Figure::new("S-y05", "Behaviors as frequent as they were planted")
+    let mut figure = Figure::new("S-y05", "Rates of behaviors, the model's against the planted")
         .caption(
             "Each point is a behavior: the probability that the model gives to its enactment where replies that enact it \
              part from those that do not, mean over test transcripts, against the probability with which the world \
