@@ -241,9 +241,9 @@ fn histogram(measured: &Measured) -> Figure {
 }
 
 fn by_layer(config: &Config, measured: &Measured) -> Figure {
-    let mut panel = Panel::new(Axis::linear("layer"), Axis::linear("effective β"));
     let n_layers = measured.effective.first().and_then(|texts| texts.first()).map_or(0, Vec::len);
     let x: Vec<f64> = (0..n_layers).map(|layer| layer as f64).collect();
+    let mut panel = Panel::new(Axis::linear("layer").ticks(x.clone()), Axis::linear("effective β"));
     let (trained, random) = measured.effective.split_at(PLAIN.len());
     for (label, models, color) in
         [("trained", trained, Color::Blue), ("random weights", random, Color::Gray)]

@@ -210,6 +210,8 @@ impl Experiment for Gates {
             Estimate::of(&values, config.n_resamples, &mut rng).ok().map(|estimate| estimate.mean)
         };
         let about = |id: &str, text: &str| Claim::about(&format!("s02.{id}"), Claim::OURS, text);
+        let note = "bounds are not lowered: where one fails at this tier, the model has read too little, and what rests on it \
+                    is not comparable; the paper tier trains longer";
         let mut claims = Vec::new();
         if let Some(number) = over_starts(0) {
             let text = "plain facts that were told are recalled in 9 of 10 questions";
@@ -226,11 +228,12 @@ impl Experiment for Gates {
         if let Some(number) = over_starts(2) {
             let text = "each behavior is as frequent as it was planted, within 5 points";
             let largest = "largest gap over behaviors";
-            claims.push(about("rates", text).at_most(RATE, largest, &number));
+            claims.push(about("rates", text).at_most(RATE, largest, &number).note(note));
         }
         if let Some(number) = over_starts(3) {
             let text = "4 of 5 images are named";
-            claims.push(about("captions", text).at_least(CAPTION, "share of right names", &number));
+            let statistic = "share of right names";
+            claims.push(about("captions", text).at_least(CAPTION, statistic, &number).note(note));
         }
         let shuffled = measured.asked.iter().find(|(name, ..)| name == SHUFFLED.0);
         if let Some((_, _, knows)) = shuffled
