@@ -5,13 +5,13 @@ export RUST_BACKTRACE := env("RUST_BACKTRACE", "0")
 target := env("CARGO_TARGET_DIR", "target")
 tools := target / "tools"
 
-# Crates that know HDF5 compile it, which takes cmake; `install-cmake.sh` puts one there if none is installed.
+# Crates that know HDF5 compile it, experiments on language models among them, which takes cmake; `install-cmake.sh` puts one there if none is installed.
 export PATH := env("PATH") + ":" + absolute_path(tools / "bin")
 cmake := "sh crates/store/install-cmake.sh " + quote(tools)
 
 # The first build takes minutes and shows what it does.
 quiet := if path_exists(target / "debug/reproduce") == "true" { "--quiet" } else { "" }
-reproduce := "cargo run " + quiet + " --locked --package reproduce --"
+reproduce := cmake + " && cargo run " + quiet + " --locked --package reproduce --"
 
 # List the recipes.
 default:
