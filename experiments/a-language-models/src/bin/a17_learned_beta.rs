@@ -6,7 +6,7 @@
 //! begins? The usual beginning, log2(n² − n) for a context of n tokens, lies between the memory's lines already.
 //!
 //! *Expected:* β between 10.1 and 35.5. *Visible:* all heads of models that began at 14, at 4 and at 40; and the effective
-//! β (a16) of models without that norm, layer by layer. *Run:* `just run a17`; ten seconds after s01_language_models.
+//! β (a16) of models without that norm, layer by layer. *Run:* `just run a17`; ten seconds after s01.
 //! *Data:* none.
 //!
 //! *Departures:* models of four layers on the world's text, not the authors'; heads of 32 dimensions, where the memory's

@@ -6,7 +6,7 @@
 //!
 //! *Expected:* the bounds that paper C's programme sets: 0.9, 0.9, 0.05, 0.8. *Visible:* three starts beside random
 //! weights and a model whose captions were shuffled; how recall grows with the times that a fact was told.
-//! *Run:* `just run s02`; two minutes after s01_language_models. *Data:* none.
+//! *Run:* `just run s02`; two minutes after s01. *Data:* none.
 //!
 //! *Departures:* none known; what counts as a told fact is defined here: the words of its sentence up to the answer.
 
