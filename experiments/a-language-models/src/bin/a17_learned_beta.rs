@@ -41,13 +41,15 @@ const MEMORY: [(&str, f64, f64); 3] =
 
 /// On what moves β.
 const REACH: &str = "a step of AdamW moves β by hardly more than the learning rate, so that a whole training can move it by \
-    their sum at most (reach_of_beta in s01_language_models): short trainings leave it where it began";
+    their sum at most (reach_of_beta in s01_language_models), here by less than lies between two lines";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
     /// Test documents, and the tokens that each has at least.
     texts: (usize, usize),
+    /// Whether the trainings are long enough for β to move from one of the memory's lines to another.
+    can_move: bool,
     n_resamples: usize,
     /// Of the random weights and the bootstrap.
     seeds: Vec<u64>,
@@ -72,7 +74,9 @@ impl Experiment for LearnedBeta {
     fn config(tier: Tier) -> Config {
         let smoke = tier == Tier::Smoke;
         let texts = if smoke { (2, 64) } else { (9, 64) };
-        Config { texts, n_resamples: if smoke { 200 } else { 2000 }, seeds: vec![0] }
+        // At laptop β can move by 0.66 in all (reach_of_beta in s01_language_models), in the paper tier by 40.
+        let can_move = tier == Tier::Paper;
+        Config { texts, can_move, n_resamples: if smoke { 200 } else { 2000 }, seeds: vec![0] }
     }
 
     fn seeds(config: &mut Config) -> &mut [u64] {
@@ -150,7 +154,7 @@ impl Experiment for LearnedBeta {
         vec![histogram(measured).into(), by_layer(config, measured).into()]
     }
 
-    fn claims(_: &Config, measured: &Measured) -> Vec<Claim> {
+    fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
         let [_, usual, _] = &measured.learned[..] else { return Vec::new() };
         let usual = usual.concat();
         let within = |betas: &[f64], [low, high]: [f64; 2]| {
@@ -162,14 +166,15 @@ impl Experiment for LearnedBeta {
         let text = "β that begin at the usual value end between β_CD and β_Mem";
         let between = Claim::about("a17.between", Claim::OURS, text)
             .at_least(1.0, statistic, &within(&usual, lines))
-            .note(&format!("the usual value lies there already; {REACH}"));
+            .note("the usual value lies there already")
+            .when(config.can_move, REACH);
         let others: Vec<f64> =
             [0, 2].into_iter().flat_map(|at| measured.learned[at].concat()).collect();
         let text =
             "where β begins does not matter: those from 4 and from 40 end between the same lines";
         let start = Claim::about("a17.start", Claim::OURS, text)
             .at_least(0.9, statistic, &within(&others, lines))
-            .note(REACH);
+            .when(config.can_move, REACH);
         vec![between, start]
     }
 }
