@@ -28,6 +28,7 @@ pub fn auroc(positives: &[f64], negatives: &[f64]) -> Result<f64, StatsError> {
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut below, mut pairs) = (0.0, 0.0);
     // −0 and 0 sort apart and are one score.
+    #[expect(clippy::float_cmp, reason = "ties are scores that are equal")]
     for tied in all.chunk_by(|a, b| a.0 == b.0) {
         let positive = tied.iter().filter(|(_, is_positive)| *is_positive).count() as f64;
         let negative = tied.len() as f64 - positive;

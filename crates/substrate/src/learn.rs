@@ -67,13 +67,14 @@ pub fn learn(
     folder: &Path,
     on_step: &mut dyn FnMut(u64),
 ) -> Result<Learned> {
-    let device = model.device();
+    let checkpoint = folder.join(CHECKPOINT);
     if folder.join(MODEL).exists() {
-        return Learned::load(folder, &device);
+        // A run may have been killed between the model and the end of its checkpoint.
+        remove(&checkpoint)?;
+        return Learned::load(folder, &model.device());
     }
     let LearnConfig { n_texts, n_positions, seed, .. } = *config;
     let mut batches = Batches::new(text, BatchesConfig { n_texts, n_positions, seed })?;
-    let checkpoint = folder.join(CHECKPOINT);
     let mut trainer = Trainer::resume(&checkpoint, model, config.train.clone())?;
     let mut losses = if trainer.n_done() == 0 { Vec::new() } else { read_losses(folder)? };
     // Losses are written before the checkpoint that they lead to.
@@ -95,10 +96,15 @@ pub fn learn(
     write_losses(folder, &losses)?;
     let model = trainer.model();
     model.save(&folder.join(MODEL), Precision::F32, u64::MAX)?;
-    if checkpoint.exists() {
-        fs::remove_dir_all(&checkpoint).map_err(io_error("remove", &checkpoint))?;
-    }
+    remove(&checkpoint)?;
     Ok(Learned { model, losses })
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(io_error("remove", folder))?;
+    }
+    Ok(())
 }
 
 /// A batch of a corpus as a model reads it.

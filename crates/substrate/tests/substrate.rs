@@ -1,6 +1,7 @@
 //! A small corpus, small models: what was made is found again, a killed training ends the same, questions are asked right.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![allow(clippy::float_cmp, reason = "rates and losses are compared with what was set")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -107,6 +108,11 @@ fn a_training_that_was_killed_ends_with_the_same_bytes() {
         };
         files(folder).into_iter().map(strip).collect()
     };
+    assert!(relative(whole.path()) == relative(killed.path()));
+    // Killed once more, between the model and the end of its checkpoint.
+    fs::create_dir(killed.path().join("checkpoint")).unwrap();
+    fs::write(killed.path().join("checkpoint/config.json"), "{").unwrap();
+    learn(&model(text), &training, &config, killed.path(), &mut |_| panic!("it is done")).unwrap();
     assert!(relative(whole.path()) == relative(killed.path()));
     let loaded = Learned::load(whole.path(), &device()).unwrap();
     assert_eq!(loaded.losses, learned.losses);

@@ -292,9 +292,15 @@ fn shuffled(
     let mut text = config.text.clone();
     text.world.images.shuffled_captions = true;
     let place = folder.join(CORPUS);
+    let remove =
+        || fs::remove_dir_all(&place).with_context(|| format!("remove {}", place.display()));
+    if place.exists() {
+        // A killed run may have removed a part of it.
+        remove()?;
+    }
     let text = WorldText::make(&place, &text, &mut |_| {})?;
     let train = text.training(Split::Train)?;
-    fs::remove_dir_all(&place).with_context(|| format!("remove {}", place.display()))?;
+    remove()?;
     learn(model, &train, learning, folder, tell)?;
     Ok(())
 }
