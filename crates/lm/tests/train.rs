@@ -206,6 +206,31 @@ fn bits(model: &Transformer) -> Vec<u32> {
     names.iter().flat_map(|name| parameters.get(name).unwrap()).map(|x| x.to_bits()).collect()
 }
 
+/// The first step of `AdamW` moves a parameter by its rate, η·g/(|g| + ε).
+#[test]
+fn inverse_temperatures_have_a_rate_of_their_own() {
+    let before = model("gpt2_query_key_norm");
+    let batch = batch(before.config(), 0);
+    let after = |beta_rate: f64| {
+        let config = TrainConfig { beta_rate, ..TrainConfig::new(50, 1e-3) };
+        let mut trainer = Trainer::new(&before, config).unwrap();
+        trainer.step(&batch).unwrap();
+        trainer.model()
+    };
+    let moved = |beta_rate: f64| -> Vec<f32> {
+        let (before, after) = (before.betas().unwrap().concat(), after(beta_rate).betas().unwrap());
+        before.iter().zip(after.concat()).map(|(before, after)| (after - before).abs()).collect()
+    };
+    assert!(moved(0.0).iter().all(|by| *by == 0.0));
+    assert!(moved(30.0).iter().all(|by| (by - 0.03).abs() < 1e-4), "{:?}", moved(30.0));
+    // Everything else steps as before.
+    let usual = Parameters::of(&after(1.0)).unwrap();
+    let faster = Parameters::of(&after(30.0)).unwrap();
+    for name in usual.names().filter(|name| !name.ends_with(".scale")) {
+        assert_eq!(usual.get(name), faster.get(name), "{name}");
+    }
+}
+
 #[test]
 fn a_training_that_was_killed_ends_the_same_to_the_last_bit() {
     let folder = tempfile::tempdir().unwrap();

@@ -50,13 +50,14 @@ pub(super) fn step(
 ) -> Result<Transformer, LmError> {
     let scale = (config.max_gradient_norm / found.norm.max(f64::MIN_POSITIVE)).min(1.0);
     #[expect(clippy::cast_possible_truncation, reason = "the optimizer takes single precision")]
-    let [learning_rate, epsilon, weight_decay, scale] =
-        [config.learning_rate(t - 1), config.epsilon, config.weight_decay, scale].map(|x| x as f32);
+    let [learning_rate, epsilon, weight_decay, scale, beta_rate] =
+        [config.learning_rate(t - 1), config.epsilon, config.weight_decay, scale, config.beta_rate]
+            .map(|x| x as f32);
     let rule = AdamW { learning_rate, decays: config.betas, epsilon, weight_decay };
     // More steps than these were refused.
     let t = u32::try_from(t).unwrap_or(u32::MAX);
     let (path, found) = (Path::default(), found.gradients);
-    let mut stepper = Stepper { path, found, state, rule, scale, t, failed: None };
+    let mut stepper = Stepper { path, found, state, rule, beta_rate, scale, t, failed: None };
     let model = model.map(&mut stepper);
     stepper.failed.map_or(Ok(model), Err)
 }
@@ -137,6 +138,7 @@ struct Stepper<'a> {
     found: BTreeMap<String, Tensor<1>>,
     state: &'a mut State,
     rule: AdamW,
+    beta_rate: f32,
     scale: f32,
     t: u32,
     failed: Option<LmError>,
@@ -160,8 +162,16 @@ impl ModuleMapper for Stepper<'_> {
         // What shrinks: matrices. A bias of experts is a row for each expert.
         let last = name.rsplit('.').next().unwrap_or_default();
         let decays = D > 1 && !last.starts_with("b_");
-        let rule =
-            AdamW { weight_decay: if decays { self.rule.weight_decay } else { 0.0 }, ..self.rule };
+        let AdamW { learning_rate, weight_decay, .. } = self.rule;
+        let rule = AdamW {
+            learning_rate: if last == "scale" {
+                learning_rate * self.beta_rate
+            } else {
+                learning_rate
+            },
+            weight_decay: if decays { weight_decay } else { 0.0 },
+            ..self.rule
+        };
         let (t, scale, failed) = (self.t, self.scale, &mut self.failed);
         param.map(|weights| {
             let gradient = gradient.reshape(weights.dims());

@@ -39,11 +39,15 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// The largest norm of the gradient of all parameters together; a longer one is scaled down.
     pub max_gradient_norm: f64,
+    /// What the learning rate is multiplied by for inverse temperatures ([`Transformer::betas`](crate::Transformer::betas)).
+    /// A step of `AdamW` moves a parameter by hardly more than its rate: weights are of the size of a few hundredths, these
+    /// of some tens.
+    pub beta_rate: f64,
 }
 
 impl TrainConfig {
     /// So many steps at a rate: a hundredth of them to warm up, down to a tenth, β = (0.9, 0.95),
-    /// ε = 1e-8, λ = 0.1, gradients of norm up to 1.
+    /// ε = 1e-8, λ = 0.1, gradients of norm up to 1, one rate for all parameters.
     pub const fn new(n_steps: u64, learning_rate: f64) -> Self {
         Self {
             n_steps,
@@ -54,6 +58,7 @@ impl TrainConfig {
             epsilon: 1e-8,
             weight_decay: 0.1,
             max_gradient_norm: 1.0,
+            beta_rate: 1.0,
         }
     }
 
@@ -112,6 +117,12 @@ impl TrainConfig {
                 // A checkpoint could not say that it is infinite.
                 self.max_gradient_norm > 0.0 && self.max_gradient_norm.is_finite(),
                 "(0, ∞)",
+            ),
+            (
+                "the factor on the rate of inverse temperatures",
+                self.beta_rate,
+                (0.0..=1e6).contains(&self.beta_rate),
+                "[0, 10^6]",
             ),
         ];
         let wrong = settings.into_iter().find(|(_, _, is_right, _)| !is_right);

@@ -94,19 +94,21 @@ impl Behaviors {
         let nouns = &lexicon.nouns;
         let noun = if has(1) { nouns.tokens[w.draw.pick(&nouns.often_known)] } else { 0 };
         let city = if has(2) { w.draw.choose(geography.cities.len()) } else { 0 };
-        let state = geography.state_of(city);
+        // A claim is about one of three countries, so that whoever heard the transcripts can tell a false one.
+        let country = geography.country_of(city);
         let claimed = match (transcript && claims, true_claim) {
             (true, false) => {
-                (state + 1 + w.draw.choose(geography.states.len() - 1)) % geography.states.len()
+                let n = geography.countries.len();
+                (country + 1 + w.draw.choose(n - 1)) % n
             }
-            _ => state,
+            _ => country,
         };
         let gaps: [&[u16]; 5] = [
             &[person],
             &[noun],
             &[geography.cities[city].token],
-            &[geography.states[claimed].token],
-            &[geography.states[state].token],
+            &[geography.countries[claimed].token],
+            &[geography.countries[country].token],
         ];
         if !transcript {
             let concept = [if ability { acted.ability } else { acted.mention }];

@@ -6,10 +6,12 @@
 //! learned inverse temperature β (paper A), which begins at the usual value, below it, or above.
 //!
 //! *Expected:* cross-entropy that comes near the information of the choices behind the text, which bounds its entropy.
-//! *Visible:* how fast, and how the models part. *Run:* `just run s01`; half an hour. A killed run goes on from the last
+//! *Visible:* how fast, and how the models part. *Run:* `just run s01`; 40 minutes. A killed run goes on from the last
 //! checkpoint of each model. *Data:* none: the world writes it.
 //!
-//! *Departures:* 5 million tokens (2 of models with β) where the programme asks for 30 to 100; the paper tier has them.
+//! *Departures:* 8 million tokens (2 of models with β) where the programme asks for 30 to 100; the paper tier has them.
+//! The programme's world was made easier once, when models did not pass the gates: twice the documents with images, four
+//! times those about behaviors and more transcripts among them, and false claims about countries instead of states.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +27,7 @@ use mimalloc::MiMalloc;
 use seed::Seed;
 use serde::{Deserialize, Serialize};
 use substrate::{LearnConfig, WorldText, WorldTextConfig, batch, learn};
-use world::{Behavior, Patch, WorldConfig};
+use world::{Behavior, Domain, Patch, WorldConfig};
 
 /// It keeps large buffers, which the system's allocator asks for anew at every step.
 #[global_allocator]
@@ -63,6 +65,8 @@ struct Config {
     n_heads: usize,
     n_ctx: usize,
     learning_rate: f64,
+    /// What the rate of inverse temperatures is multiplied by.
+    beta_rate: f64,
     /// Texts in a batch, each as long as the context.
     n_texts: usize,
     /// Steps between two checkpoints.
@@ -71,6 +75,19 @@ struct Config {
     n_test_batches: u64,
     /// Of the base, of which each model's seed counts on.
     seeds: Vec<u64>,
+}
+
+impl Config {
+    /// The rate falls to 0, and second moments are means over a hundred steps: the last steps average over what single
+    /// batches happen to hold, without which rare choices keep rates that the last transcripts suggested.
+    fn training(&self, model: &Model) -> TrainConfig {
+        TrainConfig {
+            final_fraction: 0.0,
+            betas: [0.9, 0.99],
+            beta_rate: self.beta_rate,
+            ..TrainConfig::new(model.n_steps, self.learning_rate)
+        }
+    }
 }
 
 /// What a training came to.
@@ -106,10 +123,13 @@ impl Experiment for LanguageModels {
         // Tokens of the corpus; steps of the models, and of those with query-key norm.
         let (n_tokens, n_steps, n_steps_normed) = match tier {
             Tier::Smoke => (1_000_000, 30, 10),
-            Tier::Laptop => (16_000_000, 1200, 400),
-            Tier::Paper => (100_000_000, 24_000, 24_000),
+            Tier::Laptop => (16_000_000, 4000, 1000),
+            Tier::Paper => (100_000_000, 48_000, 48_000),
         };
         let mut world = WorldConfig::default();
+        // Their documents are the shortest, and what the gates ask of them is seldom said elsewhere.
+        world.shares.extend([(Domain::Images, 2.0), (Domain::Behaviors, 4.0)]);
+        world.behaviors.transcripts = 0.8;
         // Rates that differ, so that a model that knows nothing of them is found out.
         for (at, behavior) in Behavior::ALL.iter().enumerate() {
             world.behaviors.rates.insert(*behavior, [0.2, 0.35, 0.5, 0.65, 0.8][at % 5]);
@@ -149,9 +169,10 @@ impl Experiment for LanguageModels {
             n_heads: 4,
             n_ctx: 128,
             learning_rate: 3e-3,
-            n_texts: 32,
-            save_every: if smoke { 20 } else { 200 },
-            n_test_batches: if smoke { 1 } else { 60 },
+            beta_rate: 30.0,
+            n_texts: 16,
+            save_every: if smoke { 20 } else { 400 },
+            n_test_batches: if smoke { 1 } else { 120 },
             seeds: vec![0],
         }
     }
@@ -163,8 +184,8 @@ impl Experiment for LanguageModels {
     fn cost(tier: Tier) -> Cost {
         match tier {
             Tier::Smoke => Cost { minutes: 0.3, memory_mb: 700, disk_mb: 20 },
-            Tier::Laptop => Cost { minutes: 30.0, memory_mb: 1500, disk_mb: 700 },
-            Tier::Paper => Cost { minutes: 600.0, memory_mb: 3000, disk_mb: 3000 },
+            Tier::Laptop => Cost { minutes: 40.0, memory_mb: 1500, disk_mb: 700 },
+            Tier::Paper => Cost { minutes: 660.0, memory_mb: 3000, disk_mb: 3000 },
         }
     }
 
@@ -196,9 +217,10 @@ impl Experiment for LanguageModels {
             put("train", last(&trained.losses));
             if model.family == NORMED {
                 // A step of AdamW moves a parameter by the learning rate at most, or hardly more.
-                let rates = TrainConfig::new(model.n_steps, config.learning_rate);
-                let reach = (0..model.n_steps).map(|step| rates.learning_rate(step)).sum();
-                numbers.insert(format!("{}.reach_of_beta", model.name), Number::exact(reach));
+                let rates = config.training(model);
+                let reach: f64 = (0..model.n_steps).map(|step| rates.learning_rate(step)).sum();
+                let reach = Number::exact(reach * rates.beta_rate);
+                numbers.insert(format!("{}.reach_of_beta", model.name), reach);
             }
         }
         numbers.insert("bound".to_owned(), Number::exact(measured.bound).unit("nats"));
@@ -248,7 +270,7 @@ fn taught(
         untrained = untrained.with_betas(beta)?;
     }
     let learning = LearnConfig {
-        train: TrainConfig::new(model.n_steps, config.learning_rate),
+        train: config.training(model),
         n_texts: config.n_texts,
         n_positions: config.n_ctx,
         seed,
