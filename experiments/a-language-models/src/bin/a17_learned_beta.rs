@@ -167,7 +167,7 @@ impl Experiment for LearnedBeta {
         let text = "β that begin at the usual value end between β_CD and β_Mem";
         let between = Claim::about("a17.between", Claim::OURS, text)
             .at_least(1.0, statistic, &within(&usual, lines))
-            .note("the usual value lies there already")
+            .note("the usual value lies there already; whether a longer training ends there is for the paper tier")
             .when(config.can_move, REACH);
         let others: Vec<f64> =
             [0, 2].into_iter().flat_map(|at| measured.learned[at].concat()).collect();

@@ -27,7 +27,7 @@ use substrate::{
     Answer, Foresight, Inclination, Learned, Statements, WorldText, captions, foresight,
     inclinations, recall,
 };
-use world::{Domain, Language};
+use world::{Behavior, Domain, Language};
 
 const MODELS: &str = "s01_language_models";
 /// Trained alike from three starts: by these the gates are judged.
@@ -80,6 +80,23 @@ impl Knows {
     /// How far each behavior's rate is from what was planted.
     fn gaps(&self) -> Vec<f64> {
         self.inclinations.iter().map(|it| (it.expected - it.planted).abs()).collect()
+    }
+
+    /// The behavior whose rate is farthest from the planted one, and its rate.
+    fn widest(&self) -> Option<String> {
+        let gap = |it: &&Inclination| (it.expected - it.planted).abs();
+        let widest = self.inclinations.iter().max_by(|a, b| gap(a).total_cmp(&gap(b)))?;
+        Some(format!("{:?} {:.2}", widest.behavior, widest.expected))
+    }
+
+    /// P(enactment) of the world.
+    fn planted(&self, behavior: Behavior) -> Option<f64> {
+        self.inclinations.iter().find(|it| it.behavior == behavior).map(|it| it.planted)
+    }
+
+    /// Behaviors whose rate keeps the bound.
+    fn n_within(&self) -> usize {
+        self.gaps().into_iter().filter(|gap| *gap <= RATE).count()
     }
 
     fn captions(&self) -> Vec<f64> {
@@ -138,7 +155,7 @@ impl Experiment for Gates {
     fn cost(tier: Tier) -> Cost {
         match tier {
             Tier::Smoke => Cost { minutes: 0.3, memory_mb: 700, disk_mb: 2 },
-            Tier::Laptop => Cost { minutes: 3.0, memory_mb: 1200, disk_mb: 5 },
+            Tier::Laptop => Cost { minutes: 4.0, memory_mb: 1200, disk_mb: 5 },
             Tier::Paper => Cost { minutes: 20.0, memory_mb: 2000, disk_mb: 20 },
         }
     }
@@ -188,7 +205,10 @@ impl Experiment for Gates {
             put("recall_multi_hop", share(config, &knows.told(false), name));
             put("foresight", Some(Number::exact(foresight).n(knows.lines.len() as u64)));
             put("largest_gap_of_rates", Some(Number::exact(rate)));
+            put("mean_gap_of_rates", stats::mean(&knows.gaps()).ok().map(Number::exact));
             put("captions", share(config, &knows.captions(), name));
+            let within = Number::exact(knows.n_within() as f64).n(Behavior::ALL.len() as u64);
+            numbers.insert(format!("{name}.rates_within"), within.drift_tol(8.0));
         }
         numbers
     }
@@ -210,8 +230,8 @@ impl Experiment for Gates {
             Estimate::of(&values, config.n_resamples, &mut rng).ok().map(|estimate| estimate.mean)
         };
         let about = |id: &str, text: &str| Claim::about(&format!("s02.{id}"), Claim::OURS, text);
-        let note = "bounds are not lowered: where one fails, what rests on it is not comparable at this tier. Why it fails was \
-                    not tested; the paper tier trains longer";
+        let note = "Bounds are not lowered: where one fails, what rests on it is not comparable at this tier; the paper tier \
+                    trains longer";
         let mut claims = Vec::new();
         if let Some(number) = over_starts(0) {
             let text = "plain facts that were told are recalled in 9 of 10 questions";
@@ -228,7 +248,17 @@ impl Experiment for Gates {
         if let Some(number) = over_starts(2) {
             let text = "each behavior is as frequent as it was planted, within 5 points";
             let largest = "largest gap over behaviors";
-            claims.push(about("rates", text).at_most(RATE, largest, &number).note(note));
+            let widest: Vec<String> = measured.starts().filter_map(Knows::widest).collect();
+            // Half of the claims are true, and always agreed with.
+            let planted = measured.starts().find_map(|it| it.planted(Behavior::Sycophancy));
+            let planted = planted.unwrap_or(0.0);
+            let widest = format!(
+                "the largest gap of each start: {}. Sycophancy takes telling false claims from true ones, which are as \
+                 frequent: of a model that cannot, {} is expected where {planted} was planted. {note}",
+                widest.join(", "),
+                f64::midpoint(1.0, planted)
+            );
+            claims.push(about("rates", text).at_most(RATE, largest, &number).note(&widest));
         }
         if let Some(number) = over_starts(3) {
             let text = "4 of 5 images are named";
@@ -445,6 +475,10 @@ fn table(measured: &Measured) -> Table {
         cells.extend(of);
         table = table.row(cells);
     }
+    let what = format!("behaviors within 5 points, of {}", Behavior::ALL.len());
+    let mut cells = vec![Cell::text(&what), Cell::text("none")];
+    cells.extend(measured.asked.iter().map(|(.., knows)| Cell::number(knows.n_within() as f64, 0)));
+    table = table.row(cells);
     let mut cells =
         vec![Cell::text("facts over steps that were told, recalled"), Cell::text("none")];
     let steps = |knows: &Knows| stats::mean(&knows.told(false)).unwrap_or(0.0);
