@@ -40,21 +40,7 @@ impl Codes {
     /// [`KernelError::Size`] for a latent that does not exist, or does not come after the one before it.
     pub fn from_rows(n_latents: usize, rows: &[Vec<(u32, f32)>]) -> Result<Self, KernelError> {
         for row in rows {
-            for pair in row.windows(2) {
-                let next = pair[0].0 as usize + 1;
-                KernelError::check(
-                    "ascending latents",
-                    next.max(pair[1].0 as usize),
-                    pair[1].0 as usize,
-                )?;
-            }
-            if let Some((last, _)) = row.last() {
-                KernelError::check(
-                    "latents of the dictionary",
-                    n_latents.max(*last as usize + 1),
-                    n_latents,
-                )?;
-            }
+            ascending(row.iter().map(|(latent, _)| *latent), n_latents)?;
         }
         Ok(Self::collect(n_latents, rows))
     }
@@ -105,6 +91,44 @@ impl Codes {
     /// The same to be changed.
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.values
+    }
+
+    /// The same of a larger dictionary, in which latent i is `names[i]`.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] if there is not a name for each latent, or names do not ascend within `n_latents`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernels::dictionary::Codes;
+    ///
+    /// let codes = Codes::from_rows(2, &[vec![(0, 0.5), (1, 1.0)]])?;
+    /// assert_eq!(codes.renamed(&[3, 7], 9)?, Codes::from_rows(9, &[vec![(3, 0.5), (7, 1.0)]])?);
+    /// # Ok::<(), kernels::KernelError>(())
+    /// ```
+    pub fn renamed(mut self, names: &[u32], n_latents: usize) -> Result<Self, KernelError> {
+        KernelError::check("names of latents", self.n_latents, names.len())?;
+        ascending(names.iter().copied(), n_latents)?;
+        for latent in &mut self.latents {
+            *latent = names[*latent as usize];
+        }
+        self.n_latents = n_latents;
+        Ok(self)
+    }
+
+    /// These rows, and below them others.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] for codes of a dictionary of another size.
+    pub fn below(mut self, other: &Self) -> Result<Self, KernelError> {
+        KernelError::check("latents of the codes below", self.n_latents, other.n_latents)?;
+        let n = self.latents.len();
+        self.starts.pop();
+        self.starts.extend(other.starts.iter().map(|start| n + start));
+        self.latents.extend_from_slice(&other.latents);
+        self.values.extend_from_slice(&other.values);
+        Ok(self)
     }
 
     /// Leaves the n largest values of the batch active; of equal ones the earlier row, and in a row the earlier latent.
@@ -248,6 +272,18 @@ impl Codes {
     fn fits(&self, decoder: &Matrix) -> Result<(), KernelError> {
         KernelError::check("rows of the decoder", self.n_latents, decoder.n_rows())
     }
+}
+
+/// Refuses latents that do not ascend, and one that does not exist.
+fn ascending(latents: impl Iterator<Item = u32>, n_latents: usize) -> Result<(), KernelError> {
+    let mut next = 0;
+    for latent in latents {
+        let latent = latent as usize;
+        KernelError::check("ascending latents", next.max(latent), latent)?;
+        KernelError::check("latents of the dictionary", n_latents.max(latent + 1), n_latents)?;
+        next = latent + 1;
+    }
+    Ok(())
 }
 
 /// Codes of a batch by latent: for each the rows in which it is active, in their order.
@@ -394,11 +430,23 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn rows_below_follow_the_rows_above() {
+        let (above, below) = (random(7, 9, 1), random(5, 9, 2));
+        let both = above.clone().below(&below).unwrap();
+        assert_eq!(both.n_rows(), 12);
+        assert!((0..7).all(|row| both.row(row) == above.row(row)));
+        assert!((0..5).all(|row| both.row(7 + row) == below.row(row)));
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused() {
         assert!(Codes::from_rows(2, &[vec![(2, 1.0)]]).is_err());
         assert!(Codes::from_rows(2, &[vec![(1, 1.0), (1, 1.0)]]).is_err());
         assert!(Codes::from_rows(2, &[vec![(1, 1.0), (0, 1.0)]]).is_err());
         let codes = random(3, 4, 0);
+        assert!(codes.clone().renamed(&[0, 1, 2], 9).is_err());
+        assert!(codes.clone().renamed(&[0, 1, 2, 9], 9).is_err());
+        assert!(codes.clone().below(&random(3, 5, 0)).is_err());
         assert!(codes.decode(&Matrix::zeros(5, 2), &[0.0; 2]).is_err());
         assert!(codes.decode(&Matrix::zeros(4, 2), &[0.0; 3]).is_err());
         assert!(codes.products(&Matrix::zeros(2, 2), &Matrix::zeros(4, 2)).is_err());
