@@ -121,6 +121,8 @@ bench *options:
 bench-peers *options: (peer-tools)
     cargo bench --quiet --locked --package sdm --features peers --bench peers -- --python {{ absolute_path(tools) }}/peers/bin/python {{ options }}
     cargo bench --quiet --locked --package sdm --features peers --bench layer_peers -- --python {{ absolute_path(tools) }}/peers/bin/python
+    cargo bench --quiet --locked --package lm --features peers --bench train_peers -- --python {{ absolute_path(tools) }}/peers/bin/python
+    cargo bench --quiet --locked --package sae --features peers --bench sae_peers -- --python {{ absolute_path(tools) }}/peers/bin/python
 
 # Free the results of a tier; without one, say what there is to free.
 clean *tier:

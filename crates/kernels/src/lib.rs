@@ -7,6 +7,7 @@
 //! - [`sum_of_rows`], [`top_k`], [`inhibited`]: products with sparse vectors, and what makes vectors sparse;
 //! - [`add_rows`], [`add_to_rows`]: sums of few rows of counters, and additions to them;
 //! - [`Optimizer`]: how weights follow gradients, of all rows or of few;
+//! - [`dictionary`]: batches as sparse sums of the rows of a dictionary, and steps of the dictionary;
 //! - [`transformer`]: products, norms, gates, attention, loss and optimizer of transformers, forward and backward;
 //!   with the feature `tensor` the same on tensors of the tensor library;
 //! - [`exp`]: an exponential that compilers can vectorize.
@@ -31,6 +32,7 @@ mod sparse;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 
+pub mod dictionary;
 #[cfg(feature = "tensor")]
 pub mod tensor;
 pub mod transformer;

@@ -56,29 +56,65 @@ impl AdamW {
     ) {
         let n = weights.len();
         assert!([first.len(), second.len(), gradient.len()] == [n; 3], "moments for each weight");
-        let [b1, b2] = self.decays;
-        let correction = |b: f64| 1.0 - libm::pow(b, f64::from(t));
-        #[expect(clippy::cast_possible_truncation, reason = "rounded to 32 bits")]
-        let [b1, b2, new1, new2, c1, c2] =
-            [b1, b2, 1.0 - b1, 1.0 - b2, correction(b1), correction(b2)].map(|x| x as f32);
-        let (rate, root) = (self.learning_rate / c1, 1.0 / c2);
-        let (keep, epsilon) = (1.0 - self.learning_rate * self.weight_decay, self.epsilon);
+        let numbers = self.at(t, scale);
         let moments = first.par_chunks_mut(TASK).zip(second.par_chunks_mut(TASK));
         let tasks = weights.par_chunks_mut(TASK).zip(gradient.par_chunks(TASK)).zip(moments);
         tasks.for_each(|((weights, gradient), (first, second))| {
             pulp::Arch::new().dispatch(
                 #[inline(always)]
-                || {
-                    let moments = first.iter_mut().zip(second);
-                    for ((w, g), (m, s)) in weights.iter_mut().zip(gradient).zip(moments) {
-                        let g = scale * g;
-                        *m = b1 * *m + new1 * g;
-                        *s = b2 * *s + new2 * (g * g);
-                        *w = keep * *w - rate * *m / ((*s * root).sqrt() + epsilon);
-                    }
-                },
+                || numbers.step(weights, [first, second], gradient),
             );
         });
+    }
+
+    /// The numbers of step t against `scale` times a gradient.
+    pub(crate) fn at(&self, t: u32, scale: f32) -> Numbers {
+        let correction = |b: f64| 1.0 - libm::pow(b, f64::from(t));
+        let [b1, b2] = self.decays;
+        #[expect(clippy::cast_possible_truncation, reason = "rounded to 32 bits")]
+        let [b1, b2, new1, new2, c1, c2] =
+            [b1, b2, 1.0 - b1, 1.0 - b2, correction(b1), correction(b2)].map(|x| x as f32);
+        Numbers {
+            scale,
+            decays: [b1, b2],
+            new: [new1, new2],
+            rate: self.learning_rate / c1,
+            root: 1.0 / c2,
+            keep: 1.0 - self.learning_rate * self.weight_decay,
+            epsilon: self.epsilon,
+        }
+    }
+}
+
+/// What is the same for all weights of a step.
+#[derive(Clone, Copy)]
+pub(crate) struct Numbers {
+    scale: f32,
+    decays: [f32; 2],
+    new: [f32; 2],
+    rate: f32,
+    root: f32,
+    keep: f32,
+    epsilon: f32,
+}
+
+impl Numbers {
+    #[expect(clippy::inline_always, reason = "to get the instructions of the caller")]
+    #[inline(always)]
+    pub(crate) fn step(
+        self,
+        weights: &mut [f32],
+        [first, second]: [&mut [f32]; 2],
+        gradient: &[f32],
+    ) {
+        let Self { scale, decays: [b1, b2], new: [new1, new2], rate, root, keep, epsilon } = self;
+        let moments = first.iter_mut().zip(second);
+        for ((w, g), (m, s)) in weights.iter_mut().zip(gradient).zip(moments) {
+            let g = scale * g;
+            *m = b1 * *m + new1 * g;
+            *s = b2 * *s + new2 * (g * g);
+            *w = keep * *w - rate * *m / ((*s * root).sqrt() + epsilon);
+        }
     }
 }
 

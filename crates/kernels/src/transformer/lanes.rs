@@ -19,7 +19,7 @@ fn total(lanes: [f32; LANES], rest: f32) -> f32 {
 /// Σ f(x).
 #[expect(clippy::inline_always, reason = "to get the instructions of the caller")]
 #[inline(always)]
-pub(super) fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+pub(crate) fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let (blocks, rest) = x.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
     for block in blocks {
@@ -33,7 +33,7 @@ pub(super) fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 /// Σ f(x, y).
 #[expect(clippy::inline_always, reason = "to get the instructions of the caller")]
 #[inline(always)]
-pub(super) fn sum2(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+pub(crate) fn sum2(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let (blocks, rest) = x.as_chunks::<LANES>();
     let (others, others_rest) = y.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];

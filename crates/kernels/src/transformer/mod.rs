@@ -15,7 +15,7 @@ mod adamw;
 mod attention;
 mod fresh;
 mod gates;
-mod lanes;
+pub(crate) mod lanes;
 mod linear;
 mod loss;
 mod norms;

@@ -1,0 +1,455 @@
+//! Sparse codes by row and by latent.
+
+use rayon::prelude::*;
+
+use crate::transformer::lanes::sum2;
+use crate::{KernelError, Matrix, sum_of_rows};
+
+/// Rows of a batch that one task takes.
+const TASK_ROWS: usize = 64;
+
+/// What is active in each row of a batch: latents in ascending order, with their values.
+///
+/// # Examples
+///
+/// Two rows over three latents, and the batch as the decoder has it:
+///
+/// ```
+/// use kernels::Matrix;
+/// use kernels::dictionary::Codes;
+///
+/// let codes = Codes::from_rows(3, &[vec![(0, 2.0), (2, 1.0)], vec![]])?;
+/// let decoder = Matrix::from_rows(3, 2, vec![1.0, 0.0, 0.0, 1.0, 5.0, 5.0])?;
+/// let decoded = codes.decode(&decoder, &[0.5, 0.0])?;
+/// assert_eq!(decoded.values(), [7.5, 5.0, 0.5, 0.0]);
+/// # Ok::<(), kernels::KernelError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Codes {
+    n_latents: usize,
+    /// Where each row begins among latents and values; at last their number.
+    starts: Vec<usize>,
+    latents: Vec<u32>,
+    values: Vec<f32>,
+}
+
+impl Codes {
+    /// Of pairs of latent and value for each row.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] for a latent that does not exist, or does not come after the one before it.
+    pub fn from_rows(n_latents: usize, rows: &[Vec<(u32, f32)>]) -> Result<Self, KernelError> {
+        for row in rows {
+            ascending(row.iter().map(|(latent, _)| *latent), n_latents)?;
+        }
+        Ok(Self::collect(n_latents, rows))
+    }
+
+    /// Of rows that are known to be right.
+    pub(super) fn collect(n_latents: usize, rows: &[Vec<(u32, f32)>]) -> Self {
+        let mut starts = Vec::with_capacity(rows.len() + 1);
+        let n = rows.iter().map(Vec::len).sum();
+        let (mut latents, mut values) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for row in rows {
+            starts.push(latents.len());
+            latents.extend(row.iter().map(|(latent, _)| *latent));
+            values.extend(row.iter().map(|(_, value)| *value));
+        }
+        starts.push(latents.len());
+        Self { n_latents, starts, latents, values }
+    }
+
+    /// Rows of the batch.
+    pub fn n_rows(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Latents of the dictionary.
+    pub fn n_latents(&self) -> usize {
+        self.n_latents
+    }
+
+    /// Active latents of a row, and their values.
+    ///
+    /// # Panics
+    /// If the row does not exist.
+    pub fn row(&self, row: usize) -> (&[u32], &[f32]) {
+        let place = self.starts[row]..self.starts[row + 1];
+        (&self.latents[place.clone()], &self.values[place])
+    }
+
+    /// Active latents of all rows, row after row.
+    pub fn latents(&self) -> &[u32] {
+        &self.latents
+    }
+
+    /// Their values.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The same to be changed.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
+    /// The same of a larger dictionary, in which latent i is `names[i]`.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] if there is not a name for each latent, or names do not ascend within `n_latents`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernels::dictionary::Codes;
+    ///
+    /// let codes = Codes::from_rows(2, &[vec![(0, 0.5), (1, 1.0)]])?;
+    /// assert_eq!(codes.renamed(&[3, 7], 9)?, Codes::from_rows(9, &[vec![(3, 0.5), (7, 1.0)]])?);
+    /// # Ok::<(), kernels::KernelError>(())
+    /// ```
+    pub fn renamed(mut self, names: &[u32], n_latents: usize) -> Result<Self, KernelError> {
+        KernelError::check("names of latents", self.n_latents, names.len())?;
+        ascending(names.iter().copied(), n_latents)?;
+        for latent in &mut self.latents {
+            *latent = names[*latent as usize];
+        }
+        self.n_latents = n_latents;
+        Ok(self)
+    }
+
+    /// These rows, and below them others.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] for codes of a dictionary of another size.
+    pub fn below(mut self, other: &Self) -> Result<Self, KernelError> {
+        KernelError::check("latents of the codes below", self.n_latents, other.n_latents)?;
+        let n = self.latents.len();
+        self.starts.pop();
+        self.starts.extend(other.starts.iter().map(|start| n + start));
+        self.latents.extend_from_slice(&other.latents);
+        self.values.extend_from_slice(&other.values);
+        Ok(self)
+    }
+
+    /// Leaves the n largest values of the batch active; of equal ones the earlier row, and in a row the earlier latent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernels::dictionary::Codes;
+    ///
+    /// let mut codes = Codes::from_rows(9, &[vec![(1, 2.0), (8, 3.0)], vec![(0, 2.0)]])?;
+    /// codes.keep_largest(2);
+    /// assert_eq!(codes, Codes::from_rows(9, &[vec![(1, 2.0), (8, 3.0)], vec![]])?);
+    /// # Ok::<(), kernels::KernelError>(())
+    /// ```
+    pub fn keep_largest(&mut self, n: usize) {
+        if n >= self.values.len() {
+            return;
+        }
+        let mut values = self.values.clone();
+        let bound = match n.checked_sub(1) {
+            None => f32::INFINITY,
+            Some(last) => *values.select_nth_unstable_by(last, |a, b| b.total_cmp(a)).1,
+        };
+        let is_above = |value: &f32| value.total_cmp(&bound).is_gt();
+        let mut n_equal = n - self.values.iter().filter(|value| is_above(value)).count().min(n);
+        let (mut kept, mut start) = (0, 0);
+        for row in 0..self.n_rows() {
+            let end = self.starts[row + 1];
+            self.starts[row] = kept;
+            for at in start..end {
+                let value = self.values[at];
+                let is_equal = n_equal > 0 && value.total_cmp(&bound).is_eq();
+                n_equal -= usize::from(is_equal);
+                if is_equal || is_above(&value) {
+                    self.latents[kept] = self.latents[at];
+                    self.values[kept] = value;
+                    kept += 1;
+                }
+            }
+            start = end;
+        }
+        if let Some(end) = self.starts.last_mut() {
+            *end = kept;
+        }
+        self.latents.truncate(kept);
+        self.values.truncate(kept);
+    }
+
+    /// Reconstructions: bias + Σ value · row of the decoder, over what is active, by ascending latent.
+    ///
+    /// # Shapes
+    /// `decoder` `[n_latents, d]`, `bias` `[d]`; the result is `[n_rows, d]`.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] if the sizes do not fit.
+    pub fn decode(&self, decoder: &Matrix, bias: &[f32]) -> Result<Matrix, KernelError> {
+        self.fits(decoder)?;
+        let width = decoder.n_columns();
+        KernelError::check("numbers of the bias", width, bias.len())?;
+        let mut decoded = Matrix::zeros(self.n_rows(), width);
+        let rows = decoded.values_mut().par_chunks_mut(TASK_ROWS * width.max(1)).enumerate();
+        rows.for_each(|(task, rows)| {
+            let mut picks = Vec::new();
+            for (at, sum) in rows.chunks_exact_mut(width.max(1)).enumerate() {
+                let (latents, values) = self.row(task * TASK_ROWS + at);
+                picks.clear();
+                picks.extend(latents.iter().copied().zip(values.iter().copied()));
+                sum_of_rows(decoder, &picks, sum);
+                sum.iter_mut().zip(bias).for_each(|(sum, bias)| *sum += bias);
+            }
+        });
+        Ok(decoded)
+    }
+
+    /// For each active latent, in the order of [`Self::values`], the product of its row of the decoder with the row of
+    /// `gradient`: what a loss changes by with its value, if `gradient` is what it changes by with reconstructions.
+    ///
+    /// # Shapes
+    /// `gradient` `[n_rows, d]`, `decoder` `[n_latents, d]`.
+    ///
+    /// # Errors
+    /// [`KernelError::Size`] if the sizes do not fit.
+    pub fn products(&self, gradient: &Matrix, decoder: &Matrix) -> Result<Vec<f32>, KernelError> {
+        self.fits(decoder)?;
+        KernelError::check("rows of the gradient", self.n_rows(), gradient.n_rows())?;
+        KernelError::check("columns of the gradient", decoder.n_columns(), gradient.n_columns())?;
+        let mut products = vec![0.0; self.values.len()];
+        // A task has the active latents of its rows.
+        let mut tasks = Vec::new();
+        let mut left = &mut products[..];
+        for first in (0..self.n_rows()).step_by(TASK_ROWS) {
+            let last = self.n_rows().min(first + TASK_ROWS);
+            let (task, rest) = left.split_at_mut(self.starts[last] - self.starts[first]);
+            tasks.push((first..last, task));
+            left = rest;
+        }
+        tasks.into_par_iter().for_each(|(rows, products)| {
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    let mut products = products.iter_mut();
+                    for row in rows {
+                        let gradient = gradient.row(row);
+                        for (latent, product) in self.row(row).0.iter().zip(&mut products) {
+                            *product = sum2(gradient, decoder.row(*latent as usize), |a, b| a * b);
+                        }
+                    }
+                },
+            );
+        });
+        Ok(products)
+    }
+
+    /// The same by latent: in which rows each is active.
+    ///
+    /// # Panics
+    /// For 2³² rows or active latents.
+    pub fn by_latent(&self) -> ByLatent {
+        assert!(u32::try_from(self.n_rows().max(self.latents.len())).is_ok(), "less than 2^32");
+        let mut starts = vec![0_usize; self.n_latents + 1];
+        for latent in &self.latents {
+            starts[*latent as usize + 1] += 1;
+        }
+        for latent in 0..self.n_latents {
+            starts[latent + 1] += starts[latent];
+        }
+        let mut next = starts.clone();
+        let mut places = vec![(0, 0); self.latents.len()];
+        for (row, bounds) in (0..).zip(self.starts.windows(2)) {
+            // Fits, as asserted above.
+            let first = u32::try_from(bounds[0]).unwrap_or(u32::MAX);
+            for (at, latent) in (first..).zip(&self.latents[bounds[0]..bounds[1]]) {
+                let next = &mut next[*latent as usize];
+                places[*next] = (row, at);
+                *next += 1;
+            }
+        }
+        ByLatent { n_rows: self.n_rows(), starts, places }
+    }
+
+    fn fits(&self, decoder: &Matrix) -> Result<(), KernelError> {
+        KernelError::check("rows of the decoder", self.n_latents, decoder.n_rows())
+    }
+}
+
+/// Refuses latents that do not ascend, and one that does not exist.
+fn ascending(latents: impl Iterator<Item = u32>, n_latents: usize) -> Result<(), KernelError> {
+    let mut next = 0;
+    for latent in latents {
+        let latent = latent as usize;
+        KernelError::check("ascending latents", next.max(latent), latent)?;
+        KernelError::check("latents of the dictionary", n_latents.max(latent + 1), n_latents)?;
+        next = latent + 1;
+    }
+    Ok(())
+}
+
+/// Codes of a batch by latent: for each the rows in which it is active, in their order.
+#[derive(Clone, Debug)]
+pub struct ByLatent {
+    pub(super) n_rows: usize,
+    /// Where each latent begins among places; at last their number.
+    starts: Vec<usize>,
+    /// The row, and the place among the values of the codes.
+    places: Vec<(u32, u32)>,
+}
+
+impl ByLatent {
+    /// Latents of the dictionary.
+    pub fn n_latents(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// In how many rows a latent is active.
+    ///
+    /// # Panics
+    /// If the latent does not exist.
+    pub fn n_active(&self, latent: usize) -> usize {
+        self.starts[latent + 1] - self.starts[latent]
+    }
+
+    /// The rows in which a latent is active, each with its place among [`Codes::values`].
+    ///
+    /// # Panics
+    /// If the latent does not exist.
+    pub fn latent(&self, latent: usize) -> &[(u32, u32)] {
+        &self.places[self.starts[latent]..self.starts[latent + 1]]
+    }
+
+    /// Places in all.
+    pub(super) fn n_places(&self) -> usize {
+        self.places.len()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use seed::Seed;
+
+    /// Codes with none to six active latents in each row.
+    pub(in super::super) fn random(n_rows: usize, n_latents: usize, seed: u64) -> Codes {
+        let mut rng = Seed::new(seed).stream("dictionary", "codes");
+        let mut row = || {
+            let mut row: Vec<(u32, f32)> = Vec::new();
+            for latent in 0..n_latents {
+                if rng.uniform() < 3.0 / n_latents as f64 {
+                    row.push((u32::try_from(latent).unwrap(), rng.below(4) as f32 + 0.5));
+                }
+            }
+            row
+        };
+        Codes::from_rows(n_latents, &(0..n_rows).map(|_| row()).collect::<Vec<_>>()).unwrap()
+    }
+
+    pub(in super::super) fn dense(codes: &Codes) -> Matrix {
+        let mut dense = Matrix::zeros(codes.n_rows(), codes.n_latents());
+        for row in 0..codes.n_rows() {
+            let (latents, values) = codes.row(row);
+            for (latent, value) in latents.iter().zip(values) {
+                dense.row_mut(row)[*latent as usize] = *value;
+            }
+        }
+        dense
+    }
+
+    pub(in super::super) fn matrix(n_rows: usize, n_columns: usize, purpose: &str) -> Matrix {
+        let mut rng = Seed::new(2).stream("dictionary", purpose);
+        #[expect(clippy::cast_possible_truncation, reason = "32 bits are enough for a test")]
+        let values = (0..n_rows * n_columns).map(|_| rng.normal() as f32).collect();
+        Matrix::from_rows(n_rows, n_columns, values).unwrap()
+    }
+
+    pub(in super::super) fn near(a: &[f32], b: &[f32]) {
+        assert_eq!(a.len(), b.len());
+        for (a, b) in a.iter().zip(b) {
+            assert!((a - b).abs() <= 1e-5 * (1.0 + b.abs()), "{a} and {b}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sparse_sums_are_products_with_dense_codes(
+            n_rows in 0_usize..150, n_latents in 1_usize..40, width in 1_usize..70, seed in 0_u64..99,
+        ) {
+            let codes = random(n_rows, n_latents, seed);
+            let decoder = matrix(n_latents, width, "decoder");
+            let zero = vec![0.0; width];
+            let decoded = codes.decode(&decoder, &zero).unwrap();
+            near(decoded.values(), crate::product(&dense(&codes), &decoder).unwrap().values());
+            let gradient = matrix(n_rows, width, "gradient");
+            let by_value = crate::product_transposed(&gradient, &decoder).unwrap();
+            let expected: Vec<f32> = (0..n_rows)
+                .flat_map(|row| codes.row(row).0.iter().map(move |latent| (row, *latent as usize)))
+                .map(|(row, latent)| by_value.row(row)[latent])
+                .collect();
+            near(&codes.products(&gradient, &decoder).unwrap(), &expected);
+        }
+
+        #[test]
+        fn by_latent_has_the_same_places(n_rows in 0_usize..60, n_latents in 1_usize..30, seed in 0_u64..99) {
+            let codes = random(n_rows, n_latents, seed);
+            let by_latent = codes.by_latent();
+            let mut n = 0;
+            for latent in 0..n_latents {
+                prop_assert!(by_latent.latent(latent).is_sorted());
+                for (row, at) in by_latent.latent(latent) {
+                    let (row, at) = (*row as usize, *at as usize);
+                    let place = codes.row(row).0.iter().position(|other| *other as usize == latent);
+                    prop_assert_eq!(place.map(|place| place + codes.starts[row]), Some(at));
+                    n += 1;
+                }
+            }
+            prop_assert_eq!(n, codes.values().len());
+        }
+
+        #[test]
+        fn the_largest_of_a_batch_are_kept(
+            n_rows in 0_usize..40, n_latents in 1_usize..20, seed in 0_u64..99, n in 0_usize..60,
+        ) {
+            let codes = random(n_rows, n_latents, seed);
+            let mut all: Vec<(usize, u32, f32)> = Vec::new();
+            for row in 0..n_rows {
+                let (latents, values) = codes.row(row);
+                all.extend(latents.iter().zip(values).map(|(latent, value)| (row, *latent, *value)));
+            }
+            all.sort_by(|a, b| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
+            all.truncate(n);
+            all.sort_by_key(|(row, latent, _)| (*row, *latent));
+            let mut rows = vec![Vec::new(); n_rows];
+            for (row, latent, value) in all {
+                rows[row].push((latent, value));
+            }
+            let mut kept = codes;
+            kept.keep_largest(n);
+            prop_assert_eq!(kept, Codes::from_rows(n_latents, &rows).unwrap());
+        }
+    }
+
+    #[test]
+    fn rows_below_follow_the_rows_above() {
+        let (above, below) = (random(7, 9, 1), random(5, 9, 2));
+        let both = above.clone().below(&below).unwrap();
+        assert_eq!(both.n_rows(), 12);
+        assert!((0..7).all(|row| both.row(row) == above.row(row)));
+        assert!((0..5).all(|row| both.row(7 + row) == below.row(row)));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        assert!(Codes::from_rows(2, &[vec![(2, 1.0)]]).is_err());
+        assert!(Codes::from_rows(2, &[vec![(1, 1.0), (1, 1.0)]]).is_err());
+        assert!(Codes::from_rows(2, &[vec![(1, 1.0), (0, 1.0)]]).is_err());
+        let codes = random(3, 4, 0);
+        assert!(codes.clone().renamed(&[0, 1, 2], 9).is_err());
+        assert!(codes.clone().renamed(&[0, 1, 2, 9], 9).is_err());
+        assert!(codes.clone().below(&random(3, 5, 0)).is_err());
+        assert!(codes.decode(&Matrix::zeros(5, 2), &[0.0; 2]).is_err());
+        assert!(codes.decode(&Matrix::zeros(4, 2), &[0.0; 3]).is_err());
+        assert!(codes.products(&Matrix::zeros(2, 2), &Matrix::zeros(4, 2)).is_err());
+        assert!(codes.products(&Matrix::zeros(3, 1), &Matrix::zeros(4, 2)).is_err());
+    }
+}

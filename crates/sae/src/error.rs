@@ -1,0 +1,54 @@
+//! What can be wrong with activations or a dictionary.
+
+use kernels::KernelError;
+use thiserror::Error;
+
+/// The result of what can fail here.
+pub type Result<T> = std::result::Result<T, SaeError>;
+
+/// Activations that cannot be learned, or settings that cannot be meant.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SaeError {
+    /// A setting out of its interval.
+    #[error("{what} is {got}; it has to lie in {interval}")]
+    Range {
+        /// The setting.
+        what: &'static str,
+        /// What it is.
+        got: f64,
+        /// What it can be.
+        interval: &'static str,
+    },
+    /// A number that is not finite.
+    #[error("{what}: number {column} of row {row} is {value}; {remedy}")]
+    NotFinite {
+        /// Whose numbers.
+        what: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// The number's place in it, from 0.
+        column: usize,
+        /// The number.
+        value: f32,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// No row at all.
+    #[error("{what}: there is no row")]
+    Empty {
+        /// What has none.
+        what: &'static str,
+    },
+    /// A gradient that is not finite.
+    #[error(
+        "step {step}: the gradient is not finite; the training diverged: take a smaller learning rate"
+    )]
+    Diverged {
+        /// The step, from 1.
+        step: u32,
+    },
+    /// Sizes that do not fit.
+    #[error(transparent)]
+    Sizes(#[from] KernelError),
+}

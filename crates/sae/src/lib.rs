@@ -1,0 +1,24 @@
+//! Sparse autoencoders: dictionaries of the directions that activations of a model are sums of.
+//!
+//! A [`Dictionary`] has n latents over activations of width d: an encoder W with a bias b, and a decoder D with a bias c.
+//! Of an activation x few latents are active, with values z = σ(W·(x − c) + b), and its reconstruction is x̂ = c + Σ zᵢ·Dᵢ
+//! over these; architectures differ in σ, in whether x is centered by c first, and in how they are trained:
+//!
+//! - [`top_k`]: the k largest are active; dead latents learn from what is left over (Gao et al. 2024).
+//!
+//! Steps are those of `kernels::dictionary`, without dense work but for the encoder's product, and the same to the last
+//! bit for any number of threads.
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
+
+mod dictionary;
+mod error;
+mod median;
+mod parameters;
+mod step;
+pub mod top_k;
+
+pub use dictionary::{Activation, Dictionary};
+pub use error::{Result, SaeError};
+pub use median::geometric_median;
+pub use step::{Report, Step};
+pub use top_k::{Aux, TopK, TopKConfig};
