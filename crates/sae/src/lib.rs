@@ -4,21 +4,28 @@
 //! Of an activation x few latents are active, with values z = σ(W·(x − c) + b), and its reconstruction is x̂ = c + Σ zᵢ·Dᵢ
 //! over these; architectures differ in σ, in whether x is centered by c first, and in how they are trained:
 //!
-//! - [`top_k`]: the k largest are active; dead latents learn from what is left over (Gao et al. 2024).
+//! - [`TopK`]: the k largest are active; dead latents learn from what is left over (Gao et al. 2024);
+//! - [`BatchTopK`]: the largest of a batch are active, and in use those above a threshold (Bussmann et al. 2024).
+//!
+//! Others, schedules, a trainer that feeds several from one stream, and files are still to come.
 //!
 //! Steps are those of `kernels::dictionary`, without dense work but for the encoder's product, and the same to the last
 //! bit for any number of threads.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
+mod batch_top_k;
 mod dictionary;
 mod error;
+mod k_sparse;
 mod median;
 mod parameters;
 mod step;
-pub mod top_k;
+mod top_k;
 
+pub use batch_top_k::{BatchTopK, BatchTopKConfig};
 pub use dictionary::{Activation, Dictionary};
 pub use error::{Result, SaeError};
+pub use k_sparse::Aux;
 pub use median::geometric_median;
 pub use step::{Report, Step};
-pub use top_k::{Aux, TopK, TopKConfig};
+pub use top_k::{TopK, TopKConfig};

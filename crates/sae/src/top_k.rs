@@ -4,14 +4,13 @@
 //! Gao et al. 2024 (arXiv 2406.04093); constants as in `dictionary_learning`'s `TopKTrainer`.
 
 use kernels::Matrix;
-use kernels::dictionary::{Codes, Length, top_k_codes};
+use kernels::dictionary::top_k_codes;
 use seed::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::dictionary::{Activation, Dictionary, active, centered, finite};
-use crate::error::{Result, SaeError};
-use crate::median::geometric_median;
-use crate::parameters::{Parameters, Pull};
+use crate::dictionary::{Activation, Dictionary};
+use crate::error::Result;
+use crate::k_sparse::{Aux, KSparse};
 use crate::step::{Report, Step};
 
 /// Settings.
@@ -24,36 +23,6 @@ pub struct TopKConfig {
     pub k: usize,
     /// What revives dead latents.
     pub aux: Option<Aux>,
-}
-
-/// The auxiliary loss: dead latents reconstruct the residual.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Aux {
-    /// Active dead latents of a row.
-    pub k: usize,
-    /// α, what it counts.
-    pub coefficient: f64,
-    /// A latent is dead if it was active in none of as many rows. A fraction of the run: of a window as long as the run no
-    /// latent is ever dead.
-    pub dead_after: u64,
-}
-
-impl TopKConfig {
-    /// α = 1/32 and half as many active dead latents as the width of activations, as in `dictionary_learning`; dead after a
-    /// twentieth of the rows of the run.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let aux = sae::TopKConfig::revived(2048, 32, 256, 1_000_000).aux;
-    /// assert_eq!(aux, Some(sae::Aux { k: 128, coefficient: 1.0 / 32.0, dead_after: 50_000 }));
-    /// ```
-    pub fn revived(n_latents: usize, k: usize, width: usize, rows_of_run: u64) -> Self {
-        let dead_after = (rows_of_run / 20).max(1);
-        let aux = Aux { k: (width / 2).max(1), coefficient: 1.0 / 32.0, dead_after };
-        Self { n_latents, k, aux: Some(aux) }
-    }
 }
 
 /// A `TopK` dictionary in training.
@@ -80,10 +49,8 @@ impl TopKConfig {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopK {
-    config: TopKConfig,
-    parameters: Parameters,
-    /// Rows since each latent was active.
-    idle: Vec<u64>,
+    k: usize,
+    trained: KSparse,
 }
 
 impl TopK {
@@ -91,20 +58,11 @@ impl TopK {
     /// median of a sample of activations.
     ///
     /// # Errors
-    /// [`SaeError::Range`] for settings that cannot be meant, and as [`geometric_median`].
+    /// [`SaeError::Range`](crate::SaeError::Range) for settings that cannot be meant, and as
+    /// [`geometric_median`](crate::geometric_median).
     pub fn new(config: &TopKConfig, sample: &Matrix, rng: &mut Rng) -> Result<Self> {
-        active(config.k, config.n_latents)?;
-        if let Some(aux) = &config.aux {
-            active(aux.k, usize::MAX)?;
-            let got = aux.coefficient;
-            if !(got.is_finite() && got >= 0.0) {
-                let what = "the coefficient of the auxiliary loss";
-                return Err(SaeError::Range { what, got, interval: "[0, ∞)" });
-            }
-        }
-        let center = geometric_median(sample)?;
-        let parameters = Parameters::random(config.n_latents, center, 1.0, rng)?;
-        Ok(Self { config: config.clone(), parameters, idle: vec![0; config.n_latents] })
+        let TopKConfig { n_latents, k, aux } = config;
+        Ok(Self { k: *k, trained: KSparse::new(*n_latents, *k, aux.clone(), sample, rng)? })
     }
 
     /// The dictionary as it is now.
@@ -112,23 +70,12 @@ impl TopK {
     /// # Errors
     /// As [`Dictionary::new`].
     pub fn dictionary(&self) -> Result<Dictionary> {
-        let Parameters { encoder, decoder, encoder_bias, decoder_bias } = &self.parameters;
-        Dictionary::new(
-            [encoder.rows().clone(), decoder.rows().clone()],
-            [encoder_bias.numbers.clone(), decoder_bias.numbers.clone()],
-            Activation::TopK { k: self.config.k },
-            true,
-        )
+        self.trained.dictionary(Activation::TopK { k: self.k })
     }
 
-    /// Latents that count as dead, in ascending order.
+    /// Latents that count as dead, in ascending order; none without an auxiliary loss.
     pub fn dead(&self) -> Vec<u32> {
-        let Some(aux) = &self.config.aux else { return Vec::new() };
-        (0..)
-            .zip(&self.idle)
-            .filter(|(_, idle)| **idle >= aux.dead_after)
-            .map(|(at, _)| at)
-            .collect()
+        self.trained.dead()
     }
 
     /// One step on a batch, against
@@ -145,126 +92,25 @@ impl TopK {
     /// The same bits for any number of threads; the last bits depend on the CPU class.
     ///
     /// # Errors
-    /// [`SaeError::NotFinite`] for activations, [`SaeError::Diverged`] for a gradient that is not finite,
-    /// [`SaeError::Sizes`] for another width, [`SaeError::Empty`] without rows. The dictionary stays as it was.
+    /// [`NotFinite`](crate::SaeError::NotFinite) for activations, [`Diverged`](crate::SaeError::Diverged) for a gradient that
+    /// is not finite, [`Sizes`](crate::SaeError::Sizes) for another width, [`Empty`](crate::SaeError::Empty) without rows,
+    /// [`Range`](crate::SaeError::Range) for settings of the step. The dictionary stays as it was.
     pub fn step(&mut self, batch: &Matrix, step: &Step) -> Result<Report> {
-        step.check()?;
-        if batch.n_rows() == 0 {
-            return Err(SaeError::Empty { what: "the batch" });
-        }
-        let remedy = "leave the row out, or look at the model that it came from";
-        finite("the activations", batch.values(), batch.n_columns(), remedy)?;
-        let Parameters { encoder, decoder, encoder_bias, decoder_bias } = &self.parameters;
-        let inputs = centered(batch, &decoder_bias.numbers)?;
-        let codes = top_k_codes(&inputs, encoder.rows(), &encoder_bias.numbers, self.config.k)?;
-        let mut residual = codes.decode(decoder.rows(), &decoder_bias.numbers)?;
-        let of_reconstruction = residual.values_mut().iter_mut().zip(batch.values());
-        of_reconstruction.for_each(|(decoded, x)| *decoded = x - *decoded);
-        let n = batch.n_rows() as f64;
-        let squared_error = squared(&residual) / n;
-        let by_decoded = scaled(&residual, -2.0 / n);
-        let by_value = codes.products(&by_decoded, decoder.rows())?;
-        let dead = self.dead();
-        let mut report = Report {
-            loss: squared_error,
-            squared_error,
-            l0: codes.values().len() as f64 / n,
-            n_dead: dead.len(),
-            gradient_norm: 0.0,
-        };
-        let active = codes.latents().to_vec();
-        let aux = self.aux(&dead, &inputs, &residual)?;
-        report.loss += aux.as_ref().map_or(0.0, |aux| aux.loss);
-        let pull = |codes, by_value, inputs, by_decoded| Pull {
-            codes,
-            by_value,
-            inputs,
-            by_decoded,
-            n_with_bias: batch.n_rows(),
-            centers: true,
-        };
-        report.gradient_norm = if let Some(aux) = aux {
-            // Each row a second time, with the dead latents.
-            let codes = codes.below(&aux.codes)?;
-            let by_value = [by_value, aux.by_value].concat();
-            let by_decoded = by_decoded.below(&aux.by_decoded)?;
-            let inputs = inputs.clone().below(&inputs)?;
-            let pull = pull(&codes, &by_value, &inputs, &by_decoded);
-            self.parameters.descend(&pull, step, Length::One)?
-        } else {
-            let pull = pull(&codes, &by_value, &inputs, &by_decoded);
-            self.parameters.descend(&pull, step, Length::One)?
-        };
-        self.idle.iter_mut().for_each(|idle| *idle += batch.n_rows() as u64);
-        for latent in active {
-            self.idle[latent as usize] = 0;
-        }
+        let k = self.k;
+        let (report, _) = self.trained.step(batch, step, |inputs, parameters| {
+            let bias = &parameters.encoder_bias.numbers;
+            Ok(top_k_codes(inputs, parameters.encoder.rows(), bias, k)?)
+        })?;
         Ok(report)
     }
-
-    /// What dead latents make of the residual; none if none is dead, or nothing is left over.
-    fn aux(&self, dead: &[u32], inputs: &Matrix, residual: &Matrix) -> Result<Option<AuxPull>> {
-        let Some(aux) = &self.config.aux else { return Ok(None) };
-        let n = residual.n_rows() as f64;
-        let variance = squared_from_mean(residual) / n;
-        if dead.is_empty() || aux.coefficient == 0.0 || variance == 0.0 {
-            return Ok(None);
-        }
-        let rows: Vec<usize> = dead.iter().map(|latent| *latent as usize).collect();
-        let Parameters { encoder, decoder, encoder_bias, .. } = &self.parameters;
-        let (encoder, of_dead) = (encoder.rows().select(&rows), decoder.rows().select(&rows));
-        let bias: Vec<f32> = rows.iter().map(|latent| encoder_bias.numbers[*latent]).collect();
-        let codes = top_k_codes(inputs, &encoder, &bias, aux.k.min(dead.len()))?;
-        // e − ê.
-        let mut left = codes.decode(&of_dead, &vec![0.0; of_dead.n_columns()])?;
-        let of_decoded = left.values_mut().iter_mut().zip(residual.values());
-        of_decoded.for_each(|(decoded, e)| *decoded = e - *decoded);
-        let weight = aux.coefficient / (variance * n);
-        let loss = weight * squared(&left);
-        let by_decoded = scaled(&left, -2.0 * weight);
-        let by_value = codes.products(&by_decoded, &of_dead)?;
-        let codes = codes.renamed(dead, self.config.n_latents)?;
-        Ok(Some(AuxPull { loss, codes, by_value, by_decoded }))
-    }
-}
-
-/// The auxiliary loss, and what it changes by.
-struct AuxPull {
-    loss: f64,
-    codes: Codes,
-    by_value: Vec<f32>,
-    by_decoded: Matrix,
-}
-
-/// Σ of squares.
-fn squared(rows: &Matrix) -> f64 {
-    rows.values().iter().map(|number| f64::from(*number) * f64::from(*number)).sum()
-}
-
-/// Σ of squared distances from the mean row.
-fn squared_from_mean(rows: &Matrix) -> f64 {
-    let mut sum = vec![0.0_f64; rows.n_columns()];
-    for row in rows.rows() {
-        sum.iter_mut().zip(row).for_each(|(sum, number)| *sum += f64::from(*number));
-    }
-    let mean: Vec<f64> = sum.into_iter().map(|sum| sum / rows.n_rows() as f64).collect();
-    let of_row = |row: &[f32]| -> f64 {
-        let gaps = row.iter().zip(&mean).map(|(number, mean)| f64::from(*number) - mean);
-        gaps.map(|gap| gap * gap).sum()
-    };
-    rows.rows().map(of_row).sum()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "gradients are single precision")]
-fn scaled(rows: &Matrix, by: f64) -> Matrix {
-    let mut rows = rows.clone();
-    rows.values_mut().iter_mut().for_each(|number| *number = (f64::from(*number) * by) as f32);
-    rows
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::SaeError;
+    use crate::k_sparse::squared_from_mean;
+    use crate::parameters::Parameters;
     use seed::Seed;
 
     fn random(n_rows: usize, width: usize, purpose: &str) -> Matrix {
@@ -397,14 +243,14 @@ mod tests {
         let mut sae = sae(&config, &batch);
         // Biases and encoder of their own, so that nothing is tested at a special point.
         let other = random(n, d, "encoder");
-        let encoder = sae.parameters.encoder.rows_mut().values_mut();
+        let encoder = sae.trained.parameters.encoder.rows_mut().values_mut();
         encoder.iter_mut().zip(other.values()).for_each(|(w, other)| *w += 0.3 * other);
-        sae.parameters.encoder_bias.numbers = random(1, n, "bias").into_values();
-        sae.idle = (0..20).map(|latent| if latent % 4 == 0 { 100 } else { 0 }).collect();
+        sae.trained.parameters.encoder_bias.numbers = random(1, n, "bias").into_values();
+        sae.trained.idle = (0..20).map(|latent| if latent % 4 == 0 { 100 } else { 0 }).collect();
         let dead = sae.dead();
         assert_eq!(dead, [0, 4, 8, 12, 16]);
 
-        let mut dense = Dense::of(&sae.parameters);
+        let mut dense = Dense::of(&sae.trained.parameters);
         let fixed = dense.residuals(&batch, config.k);
         let mut slopes: Vec<Vec<f64>> = Vec::new();
         for which in 0..4 {
@@ -421,7 +267,7 @@ mod tests {
             slopes.push((0..n_numbers).map(slope).collect());
         }
         // Of the decoder's the part along each row is taken out.
-        let decoder = Dense::of(&sae.parameters).decoder;
+        let decoder = Dense::of(&sae.trained.parameters).decoder;
         for (slopes, row) in slopes[1].chunks_mut(d).zip(decoder.chunks(d)) {
             let along: f64 = slopes.iter().zip(row).map(|(slope, w)| slope * w).sum();
             slopes.iter_mut().zip(row).for_each(|(slope, w)| *slope -= along * w);
@@ -433,7 +279,7 @@ mod tests {
         let report = sae.step(&batch, &step).unwrap();
         assert!((report.loss / expected_loss - 1.0).abs() < 1e-5);
         assert_eq!((report.n_dead, report.l0 <= 3.0), (5, true));
-        let Parameters { encoder, decoder, encoder_bias, decoder_bias } = &sae.parameters;
+        let Parameters { encoder, decoder, encoder_bias, decoder_bias } = &sae.trained.parameters;
         let found = [
             encoder.moments()[0],
             decoder.moments()[0],
@@ -457,7 +303,8 @@ mod tests {
         let mut truth = random(16, 24, "truth");
         truth.normalize_rows();
         let sample = sparse(500, &truth, 0);
-        let config = TopKConfig::revived(32, 2, 24, 600 * 256);
+        let aux = Some(Aux::of_run(24, 600 * 256));
+        let config = TopKConfig { n_latents: 32, k: 2, aux };
         let mut sae = sae(&config, &sample);
         for t in 1..=600 {
             sae.step(&sparse(256, &truth, u64::from(t)), &Step::new(t, 3e-3)).unwrap();
@@ -488,7 +335,7 @@ mod tests {
             let aux = Some(Aux { k: 12, coefficient, dead_after: 2000 });
             let config = TopKConfig { n_latents: 24, k: 2, aux };
             let mut sae = sae(&config, &sparse(500, &truth, 0));
-            let outdone = &mut sae.parameters.encoder.rows_mut().values_mut()[8 * 24..];
+            let outdone = &mut sae.trained.parameters.encoder.rows_mut().values_mut()[8 * 24..];
             for w in outdone {
                 *w *= 0.05;
             }
@@ -516,7 +363,7 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
             pool.install(|| {
                 let mut sae = sae(&config, &batch);
-                sae.parameters.encoder_bias.numbers[..40].fill(-9.0);
+                sae.trained.parameters.encoder_bias.numbers[..40].fill(-9.0);
                 for t in 1..6 {
                     sae.step(&batch, &Step::new(t, 1e-3)).unwrap();
                 }
