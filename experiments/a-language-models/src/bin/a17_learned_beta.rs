@@ -170,7 +170,7 @@ impl Experiment for LearnedBeta {
         let between = Claim::about("a17.between", Claim::OURS, text)
             .at_least(1.0, statistic, &within(&usual, lines))
             .note(&format!(
-                "the usual value lies there already: who left it ended between {least:.1} and {most:.1}. Between the lines by \
+                "the usual value lies there already; heads ended between {least:.1} and {most:.1}. Between the lines by \
                  least squares {by_fit:.2} of the heads. Whether a longer training ends there is for the paper tier"
             ))
             .when(config.can_move, REACH);
