@@ -68,7 +68,7 @@ jupyter: (notebook-tools "lab")
 # The program for models of your own, for instance: just engram capture <model folder> <text> blocks.2.resid_post --out <folder>.
 engram *arguments:
     @{{ cmake }}
-    @cargo run --quiet --locked --package cli -- {{ arguments }}
+    @cargo run {{ if path_exists(target / "debug/engram") == "true" { "--quiet" } else { "" } }} --locked --package cli -- {{ arguments }}
 
 # Run all tests: unit, property, documentation, notebooks.
 test: && notebooks

@@ -1,11 +1,24 @@
 //! Texts that a model generates at temperature 1, one a paragraph:
 //! `cargo run -p lm --example generate -- <model folder> <how many> <seed>`.
-#![allow(clippy::print_stdout, reason = "an example shows what it made")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it made")]
+
+use std::process::ExitCode;
 
 use lm::{Generation, Hooks, Sampling, Tokenizer, Transformer};
 use seed::Seed;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    let Err(error) = generate() else { return ExitCode::SUCCESS };
+    let mut cause: Option<&dyn std::error::Error> = Some(&*error);
+    while let Some(error) = cause {
+        eprintln!("{error}");
+        cause = error.source();
+    }
+    eprintln!("A model to try is stories260K: ./just data stories260K-hf");
+    ExitCode::FAILURE
+}
+
+fn generate() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, n_texts, seed] = &arguments[..] else {
         return Err("expected <model folder> <how many> <seed>".into());

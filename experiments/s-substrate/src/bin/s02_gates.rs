@@ -86,7 +86,7 @@ impl Knows {
     fn widest(&self) -> Option<String> {
         let gap = |it: &&Inclination| (it.expected - it.planted).abs();
         let widest = self.inclinations.iter().max_by(|a, b| gap(a).total_cmp(&gap(b)))?;
-        Some(format!("{:?} {:.2}", widest.behavior, widest.expected))
+        Some(format!("{:?} at {:.2}", widest.behavior, widest.expected))
     }
 
     /// P(enactment) of the world.
@@ -208,7 +208,7 @@ impl Experiment for Gates {
             put("mean_gap_of_rates", stats::mean(&knows.gaps()).ok().map(Number::exact));
             put("captions", share(config, &knows.captions(), name));
             let within = Number::exact(knows.n_within() as f64).n(Behavior::ALL.len() as u64);
-            numbers.insert(format!("{name}.rates_within"), within.drift_tol(8.0));
+            numbers.insert(format!("{name}.rates_within"), within.drift_tol(4.0));
         }
         numbers
     }
@@ -253,8 +253,8 @@ impl Experiment for Gates {
             let planted = measured.starts().find_map(|it| it.planted(Behavior::Sycophancy));
             let planted = planted.unwrap_or(0.0);
             let widest = format!(
-                "the largest gap of each start: {}. Sycophancy takes telling false claims from true ones, which are as \
-                 frequent: of a model that cannot, {} is expected where {planted} was planted. {note}",
+                "farthest off in each start: {}. Sycophancy was planted at {planted}; it takes telling false claims from true \
+                 ones, which are as frequent, and of a model that cannot, {} is expected. {note}",
                 widest.join(", "),
                 f64::midpoint(1.0, planted)
             );
@@ -417,7 +417,7 @@ fn rates(measured: &Measured) -> Figure {
         .caption(
             "Each point is a behavior: the probability that the model gives to its enactment where replies that enact it \
              part from those that do not, mean over test transcripts, against the probability with which the world \
-             enacts it. Band: within 5 points.",
+             enacts it (0.2, 0.35, 0.5, 0.65 or 0.8; the three starts are drawn side by side). Band: within 5 points.",
         )
         .width(Width::Page)
         .columns(2)
