@@ -224,7 +224,10 @@ fn inverse_temperatures_have_a_rate_of_their_own() {
     assert!(moved(0.0).iter().all(|by| *by == 0.0));
     for (usual, faster) in moved(1.0).into_iter().zip(moved(30.0)) {
         // A β of 14 is rounded to a millionth, a thousandth of the usual step.
-        assert!(usual > 0.0 && (faster / (30.0 * usual) - 1.0).abs() < 5e-3, "{usual} and {faster}");
+        assert!(
+            usual > 0.0 && (faster / (30.0 * usual) - 1.0).abs() < 5e-3,
+            "{usual} and {faster}"
+        );
     }
     // Everything else steps as before.
     let usual = Parameters::of(&after(1.0)).unwrap();

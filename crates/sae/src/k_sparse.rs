@@ -11,22 +11,22 @@ use crate::median::geometric_median;
 use crate::parameters::{Parameters, Pull};
 use crate::step::{Report, Step};
 
-/// The auxiliary loss: dead latents reconstruct the residual.
+/// The auxiliary loss: dead latents reconstruct the residual. [`Aux::of_run`] has its usual settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Aux {
-    /// Active dead latents of a row.
+    /// `k_aux`, active dead latents of a row.
     pub k: usize,
     /// α, what it counts.
     pub coefficient: f64,
-    /// A latent is dead if it was active in none of as many rows. A fraction of the run: of a window as long as the run no
-    /// latent is ever dead.
+    /// A latent is dead if it was active in none of the last so many rows. Far fewer than the rows of the run, or none is
+    /// ever dead.
     pub dead_after: u64,
 }
 
 impl Aux {
-    /// α = 1/32 and half as many active dead latents as the width of activations, as in `dictionary_learning`; dead after a
-    /// twentieth of the rows of the run.
+    /// α = 1/32 and `k_aux` half the width of activations, as in `dictionary_learning`; dead after a twentieth of the rows of
+    /// the run, where libraries take a fixed number of tokens, which a short run never reaches.
     ///
     /// # Examples
     ///

@@ -9,7 +9,7 @@ use crate::error::{Result, SaeError};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// The number of the step, from 1.
+    /// The number of the step, from 1, each once and in order: Adam corrects its moments by it.
     pub t: u32,
     /// η.
     pub learning_rate: f32,
@@ -79,7 +79,7 @@ pub struct Report {
     pub squared_error: f64,
     /// Active latents of a row, on average.
     pub l0: f64,
-    /// Latents that count as dead.
+    /// Latents that count as dead; 0 without an auxiliary loss, which says what counts.
     pub n_dead: usize,
     /// Norm of the gradient of all parameters together, before it was scaled down.
     pub gradient_norm: f64,

@@ -1,7 +1,11 @@
 //! `TopK`: the k largest pre-activations are active, and dead latents learn from what the others leave over.
 //!
 //! # Source
-//! Gao et al. 2024 (arXiv 2406.04093); constants as in `dictionary_learning`'s `TopKTrainer`.
+//! Gao et al. 2024 (arXiv 2406.04093). α and `k_aux` of [`Aux::of_run`], the beginning, the clipped gradient and rows of
+//! length 1 are those of `dictionary_learning`'s `TopKTrainer`.
+//!
+//! Here is the step alone. Batches, learning rates and checkpoints are the caller's; a dictionary in training cannot be
+//! stored yet.
 
 use kernels::Matrix;
 use kernels::dictionary::top_k_codes;
@@ -21,7 +25,7 @@ pub struct TopKConfig {
     pub n_latents: usize,
     /// Active latents of a row.
     pub k: usize,
-    /// What revives dead latents.
+    /// What revives dead latents, [`Aux::of_run`] for instance.
     pub aux: Option<Aux>,
 }
 
@@ -55,10 +59,10 @@ pub struct TopK {
 
 impl TopK {
     /// A decoder of random directions of length 1, the encoder the same, the encoder's bias 0, the decoder's the geometric
-    /// median of a sample of activations.
+    /// median of a sample of activations (Gao et al. take 32,768 rows).
     ///
     /// # Errors
-    /// [`SaeError::Range`](crate::SaeError::Range) for settings that cannot be meant, and as
+    /// [`SaeError::Range`](crate::SaeError::Range) for a k of 0 or beyond the latents, a `k_aux` of 0 or a negative α, and as
     /// [`geometric_median`](crate::geometric_median).
     pub fn new(config: &TopKConfig, sample: &Matrix, rng: &mut Rng) -> Result<Self> {
         let TopKConfig { n_latents, k, aux } = config;
@@ -80,8 +84,8 @@ impl TopK {
 
     /// One step on a batch, against
     ///
-    /// L = mean ‖x − x̂‖² + α·mean ‖e − ê‖²/v, with e = x − x̂ held fixed, ê what the dead latents make of x (the k of them
-    /// with the largest positive pre-activations), and v the mean of ‖e − mean e‖².
+    /// L = mean ‖x − x̂‖² + α·(mean ‖e − ê‖²)/v, with e = x − x̂ held fixed, ê what the dead latents make of x (the `k_aux` of
+    /// them with the largest positive pre-activations, without the decoder's bias), and v the mean of ‖e − mean e‖².
     ///
     /// Rows of the decoder keep length 1: the part of the gradient along them is taken out first.
     ///
