@@ -232,7 +232,7 @@ fn inverse_temperatures_have_a_rate_of_their_own() {
     // Everything else steps as before.
     let usual = Parameters::of(&after(1.0)).unwrap();
     let faster = Parameters::of(&after(30.0)).unwrap();
-    for name in usual.names().filter(|name| !name.ends_with(".scale")) {
+    for name in usual.names().filter(|name| name.rsplit('.').next() != Some("scale")) {
         assert_eq!(usual.get(name), faster.get(name), "{name}");
     }
 }
