@@ -93,7 +93,7 @@ test-libtorch: peer-tools
     LD_LIBRARY_PATH="$({{ quote(absolute_path(tools) / "peers/bin/python") }} -c 'import os, torch; print(os.path.join(torch.__path__[0], "lib"))')" \
     cargo test --quiet --locked --package lm --features device/libtorch --test parity -- --device libtorch
 
-# Build the parity tests of language models for NVIDIA GPUs, as a folder to carry to one: it is built here, and not run (the tensor library's build fetches LLVM from the network).
+# Build the parity tests of language models for NVIDIA GPUs, as a folder to carry to one: it is built here, and not run (that build fetches LLVM).
 test-cuda:
     @rm -rf {{ quote(target / "cuda/parity") }} && mkdir -p {{ quote(target / "cuda/parity") }}
     CARGO_TARGET_DIR={{ quote(target / "cuda") }} CARGO_PROFILE_DEV_STRIP=symbols \
