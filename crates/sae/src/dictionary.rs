@@ -2,6 +2,7 @@
 
 use kernels::dictionary::{Codes, codes_above, top_k_codes};
 use kernels::{KernelError, Matrix};
+use rayon::prelude::*;
 
 use crate::error::{Result, SaeError};
 
@@ -174,9 +175,9 @@ pub(crate) fn centered(x: &Matrix, center: &[f32]) -> Result<Matrix> {
         return Ok(x);
     }
     KernelError::check("columns of the activations", center.len(), x.n_columns())?;
-    for row in x.values_mut().chunks_exact_mut(center.len()) {
+    x.values_mut().par_chunks_exact_mut(center.len()).with_min_len(64).for_each(|row| {
         row.iter_mut().zip(center).for_each(|(x, center)| *x -= center);
-    }
+    });
     Ok(x)
 }
 
@@ -195,18 +196,16 @@ pub(crate) fn finite(
     width: usize,
     remedy: &'static str,
 ) -> Result<()> {
-    // The sum of numbers that are finite may not be; then each is looked at.
-    let is_suspect =
-        |numbers: &&[f32]| !numbers.iter().map(|number| number * 0.0).sum::<f32>().eq(&0.0);
-    for (at, numbers) in numbers.chunks(4096).enumerate().filter(|(_, numbers)| is_suspect(numbers))
-    {
-        if let Some(bad) = numbers.iter().position(|number| !number.is_finite()) {
-            let place = at * 4096 + bad;
-            let (row, column) = (place / width.max(1), place % width.max(1));
-            return Err(SaeError::NotFinite { what, row, column, value: numbers[bad], remedy });
-        }
+    let of_task =
+        |numbers: &[f32]| numbers.iter().fold(true, |all, number| all & number.is_finite());
+    if numbers.par_chunks(1 << 14).all(of_task) {
+        return Ok(());
     }
-    Ok(())
+    let bad = numbers.iter().enumerate().find(|(_, number)| !number.is_finite());
+    bad.map_or(Ok(()), |(place, value)| {
+        let (row, column) = (place / width.max(1), place % width.max(1));
+        Err(SaeError::NotFinite { what, row, column, value: *value, remedy })
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use kernels::Matrix;
 use kernels::dictionary::{Codes, Length, top_k_codes};
+use rayon::prelude::*;
 use seed::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -112,8 +113,7 @@ impl KSparse {
         let inputs = centered(batch, &decoder_bias.numbers)?;
         let codes = select(&inputs, &self.parameters)?;
         let mut residual = codes.decode(decoder.rows(), &decoder_bias.numbers)?;
-        let of_reconstruction = residual.values_mut().iter_mut().zip(batch.values());
-        of_reconstruction.for_each(|(decoded, x)| *decoded = x - *decoded);
+        lacking(&mut residual, batch);
         let n = batch.n_rows() as f64;
         let squared_error = squared(&residual) / n;
         let by_decoded = scaled(&residual, -2.0 / n);
@@ -165,8 +165,7 @@ impl KSparse {
         let codes = top_k_codes(inputs, &encoder, &bias, aux.k.min(dead.len()))?;
         // e − ê.
         let mut left = codes.decode(&of_dead, &vec![0.0; of_dead.n_columns()])?;
-        let of_decoded = left.values_mut().iter_mut().zip(residual.values());
-        of_decoded.for_each(|(decoded, e)| *decoded = e - *decoded);
+        lacking(&mut left, residual);
         let weight = aux.coefficient / (variance * n);
         let loss = weight * squared(&left);
         let by_decoded = scaled(&left, -2.0 * weight);
@@ -184,9 +183,23 @@ struct AuxPull {
     by_decoded: Matrix,
 }
 
+/// Numbers that one task takes; sums add up tasks in order.
+const TASK: usize = 1 << 14;
+
 /// Σ of squares.
 fn squared(rows: &Matrix) -> f64 {
-    rows.values().iter().map(|number| f64::from(*number) * f64::from(*number)).sum()
+    let of_task = |numbers: &[f32]| -> f64 {
+        numbers.iter().map(|number| f64::from(*number) * f64::from(*number)).sum()
+    };
+    rows.values().par_chunks(TASK).map(of_task).collect::<Vec<f64>>().into_iter().sum()
+}
+
+/// In the place of each number, what it lacks to that of other rows.
+fn lacking(rows: &mut Matrix, of: &Matrix) {
+    let tasks = rows.values_mut().par_chunks_mut(TASK).zip(of.values().par_chunks(TASK));
+    tasks.for_each(|(rows, of)| {
+        rows.iter_mut().zip(of).for_each(|(number, of)| *number = of - *number);
+    });
 }
 
 /// Σ of squared distances from the mean row.
@@ -206,6 +219,10 @@ pub(crate) fn squared_from_mean(rows: &Matrix) -> f64 {
 #[expect(clippy::cast_possible_truncation, reason = "gradients are single precision")]
 fn scaled(rows: &Matrix, by: f64) -> Matrix {
     let mut rows = rows.clone();
-    rows.values_mut().iter_mut().for_each(|number| *number = (f64::from(*number) * by) as f32);
+    rows.values_mut().par_chunks_mut(TASK).for_each(|numbers| {
+        for number in numbers {
+            *number = (f64::from(*number) * by) as f32;
+        }
+    });
     rows
 }
