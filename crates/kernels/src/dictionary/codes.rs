@@ -88,11 +88,6 @@ impl Codes {
         &self.values
     }
 
-    /// The same to be changed.
-    pub fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     /// The same of a larger dictionary, in which latent i is `names[i]`.
     ///
     /// # Errors
@@ -300,14 +295,6 @@ impl ByLatent {
     /// Latents of the dictionary.
     pub fn n_latents(&self) -> usize {
         self.starts.len() - 1
-    }
-
-    /// In how many rows a latent is active.
-    ///
-    /// # Panics
-    /// If the latent does not exist.
-    pub fn n_active(&self, latent: usize) -> usize {
-        self.starts[latent + 1] - self.starts[latent]
     }
 
     /// The rows in which a latent is active, each with its place among [`Codes::values`].

@@ -28,17 +28,6 @@ impl Atoms {
         Self { rows, first: vec![0.0; n], second: vec![0.0; n] }
     }
 
-    /// One that was, with its first and second moments, row after row.
-    ///
-    /// # Errors
-    /// [`KernelError::Size`] if there are not as many moments as numbers.
-    pub fn with_moments(rows: Matrix, [first, second]: [Vec<f32>; 2]) -> Result<Self, KernelError> {
-        let n = rows.values().len();
-        KernelError::check("first moments", n, first.len())?;
-        KernelError::check("second moments", n, second.len())?;
-        Ok(Self { rows, first, second })
-    }
-
     /// The parameter.
     pub fn rows(&self) -> &Matrix {
         &self.rows
@@ -52,16 +41,6 @@ impl Atoms {
     /// First and second moments, row after row.
     pub fn moments(&self) -> [&[f32]; 2] {
         [&self.first, &self.second]
-    }
-
-    /// Forgets the moments of a row.
-    ///
-    /// # Panics
-    /// If the row does not exist.
-    pub fn forget(&mut self, row: usize) {
-        let width = self.rows.n_columns();
-        self.first[row * width..][..width].fill(0.0);
-        self.second[row * width..][..width].fill(0.0);
     }
 }
 
@@ -284,9 +263,6 @@ mod tests {
         // The first has its gradient along (0, 1) only, so a step of 0.1 down.
         near(atoms.rows().row(0), &[1.0 / 1.01_f32.sqrt(), -0.1 / 1.01_f32.sqrt()]);
         assert!(atoms.rows().row(0)[1] < 0.0);
-        atoms.forget(0);
-        assert_eq!(atoms.moments()[0][..2], [0.0, 0.0]);
-        assert_ne!(atoms.moments()[1][2], 0.0);
     }
 
     #[test]
@@ -323,6 +299,5 @@ mod tests {
         assert!(norm(&Matrix::zeros(5, 2)));
         assert!(!norm(&Matrix::zeros(4, 2)) && !norm(&samples));
         assert!(by_latent.squared_norm(&[], &Matrix::zeros(5, 2), &atoms, Length::Free).is_err());
-        assert!(Atoms::with_moments(Matrix::zeros(1, 2), [vec![0.0], vec![0.0; 2]]).is_err());
     }
 }

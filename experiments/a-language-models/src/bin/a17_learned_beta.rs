@@ -5,8 +5,9 @@
 //! small models of a known world, and what the authors could not ask of others' checkpoints: does it depend on where β
 //! begins? The usual beginning, log2(n² − n) for a context of n tokens, lies between the memory's lines already.
 //!
-//! *Expected:* β between 10.1 and 35.5, as the paper finds of others' checkpoints; ours need not agree. *Visible:* all heads of models that began at 14, at 4 and at 40; and the effective
-//! β (a16) of models without that norm, layer by layer. *Run:* `just run a17`; ten seconds after s01.
+//! *Expected:* β between 10.1 and 35.5, as the paper finds of others' checkpoints; ours need not agree. *Visible:* all
+//! heads of models that began at 14, at 4 and at 40; and the effective β (a16) of models without that norm, layer by layer.
+//! *Run:* `just run a17`; ten seconds after s01.
 //! *Data:* none.
 //!
 //! *Departures:* models of four layers on the world's text, not the authors'; heads of 32 dimensions, where the memory's
@@ -75,7 +76,7 @@ impl Experiment for LearnedBeta {
     fn config(tier: Tier) -> Config {
         let smoke = tier == Tier::Smoke;
         let texts = if smoke { (2, 64) } else { (9, 64) };
-        // By reach_of_beta in s01_language_models: 45 at laptop, 2,000 in the paper tier.
+        // By the sum of learning rates (reach_of_beta in s01_language_models): 45 at laptop, 48 times that in the paper tier.
         let can_move = !smoke;
         Config { texts, can_move, n_resamples: if smoke { 200 } else { 2000 }, seeds: vec![0] }
     }
@@ -229,7 +230,8 @@ fn histogram(measured: &Measured) -> Figure {
         .caption(
             "The β of every head of models with query-key norm that learned the world, by the value at which β began (black \
              line; 14 is the usual one, log2(n² − n) for a context of n = 128): 4 layers of 4 heads of 32 dimensions. β has 30 \
-             times the learning rate of the weights. The memory's lines are of 64 dimensions; dashed: β of the memory at its best radii as published, dotted: by least squares (a02).",
+             times the learning rate of the weights. The memory's lines are of 64 dimensions; dashed: β of the memory at its \
+             best radii as published, dotted: by least squares (a02).",
         )
         .width(Width::Page)
         .columns(3)

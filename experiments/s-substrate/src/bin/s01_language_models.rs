@@ -78,8 +78,8 @@ struct Config {
 }
 
 impl Config {
-    /// The rate falls to 0, and second moments are means over a hundred steps: the last steps average over what single
-    /// batches happen to hold, without which rare choices keep rates that the last transcripts suggested.
+    /// The rate falls to 0, and second moments are means over a hundred steps, so that the last steps average over many
+    /// batches. With smaller batches this came nearer to rates of rare choices; which of these did was not tested.
     fn training(&self, model: &Model) -> TrainConfig {
         TrainConfig {
             final_fraction: 0.0,
