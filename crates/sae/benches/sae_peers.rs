@@ -58,8 +58,8 @@ fn main() {
     let parameters = [
         begins.encoder().values(),
         begins.decoder().values(),
-        begins.encoder_bias(),
-        begins.decoder_bias(),
+        &begins.parts().encoder_bias,
+        &begins.parts().decoder_bias,
     ];
     write("parameters.bin", &bytes(&parameters.concat()));
 

@@ -222,7 +222,7 @@ mod tests {
         let l0 = dictionary.encode(&test).unwrap().values().len() as f64 / 1000.0;
         assert!((l0 - 4.0).abs() < 0.4, "{l0}");
         let activation = Activation::JumpRelu { thresholds: vec![sae.threshold(); 60] };
-        assert_eq!(dictionary.activation(), &activation);
+        assert_eq!(dictionary.parts().activation, activation);
     }
 
     #[test]

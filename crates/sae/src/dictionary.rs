@@ -1,12 +1,13 @@
 //! A dictionary as it is used.
 
 use kernels::dictionary::{Codes, codes_above, top_k_codes};
-use kernels::{KernelError, Matrix};
+use kernels::{KernelError, Matrix, product_transposed};
 use rayon::prelude::*;
 
 use crate::error::{Result, SaeError};
+use crate::scaling::Scaling;
 
-/// Which pre-activations π become values of active latents.
+/// Which pre-activations π = W·x + b become values of active latents.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Activation {
     /// z = π where π > 0.
@@ -21,6 +22,34 @@ pub enum Activation {
         /// θ, by latent.
         thresholds: Vec<f32>,
     },
+    /// z = max(0, s·W·x + b′) where π > 0: one bias opens the gate, another is part of the value.
+    Gated {
+        /// s > 0, by latent; `exp(r_mag)` in other libraries.
+        scales: Vec<f32>,
+        /// b′, by latent.
+        magnitude_bias: Vec<f32>,
+    },
+}
+
+/// What a dictionary of n latents consists of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parts {
+    /// W, a row for each latent, `[n, d]`.
+    pub encoder: Matrix,
+    /// D, a row for each latent, `[n, d]`; `[n, d′]` for one that predicts other activations, of width d′.
+    pub decoder: Matrix,
+    /// b, `[n]`.
+    pub encoder_bias: Vec<f32>,
+    /// c, `[d′]`.
+    pub decoder_bias: Vec<f32>,
+    /// σ.
+    pub activation: Activation,
+    /// Whether c is taken from activations before they are encoded.
+    pub centers: bool,
+    /// S, `[d′, d]`: what is predicted of activations without latents.
+    pub skip: Option<Matrix>,
+    /// What is done to activations first, and undone at last.
+    pub scaling: Scaling,
 }
 
 /// Encoder, decoder and biases of a dictionary of n latents over width d.
@@ -31,140 +60,275 @@ pub enum Activation {
 ///
 /// ```
 /// use kernels::Matrix;
-/// use sae::{Activation, Dictionary};
+/// use sae::{Activation, Dictionary, Parts, Scaling};
 ///
-/// let axes = Matrix::identity(2);
-/// let activation = Activation::TopK { k: 1 };
-/// let dictionary =
-///     Dictionary::new([axes.clone(), axes], [vec![0.0; 2], vec![0.0, 1.0]], activation, true)?;
+/// let dictionary = Dictionary::new(Parts {
+///     encoder: Matrix::identity(2),
+///     decoder: Matrix::identity(2),
+///     encoder_bias: vec![0.0; 2],
+///     decoder_bias: vec![0.0, 1.0],
+///     activation: Activation::TopK { k: 1 },
+///     centers: true,
+///     skip: None,
+///     scaling: Scaling::None,
+/// })?;
 /// let x = Matrix::from_rows(1, 2, vec![3.0, 3.0])?;
-/// let codes = dictionary.encode(&x)?;
-/// assert_eq!(codes.row(0), (&[0][..], &[3.0][..]));
-/// assert_eq!(dictionary.decode(&codes)?.values(), [3.0, 1.0]);
+/// assert_eq!(dictionary.encode(&x)?.row(0), (&[0][..], &[3.0][..]));
+/// assert_eq!(dictionary.reconstruct(&x)?.values(), [3.0, 1.0]);
 /// # Ok::<(), sae::SaeError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dictionary {
-    encoder: Matrix,
-    decoder: Matrix,
-    encoder_bias: Vec<f32>,
-    decoder_bias: Vec<f32>,
-    activation: Activation,
-    centers: bool,
+    parts: Parts,
 }
 
 impl Dictionary {
-    /// Of encoder and decoder, a row for each latent, and their biases. `centers` says whether the decoder's bias is taken
-    /// from activations before they are encoded.
-    ///
-    /// # Shapes
-    /// Encoder and decoder `[n, d]`, their biases `[n]` and `[d]`.
+    /// Of its parts.
     ///
     /// # Errors
     /// [`SaeError::Sizes`] for shapes that do not fit, [`SaeError::NotFinite`] for a parameter that is not finite,
-    /// [`SaeError::Range`] for k beyond the latents or a negative threshold.
-    pub fn new(
-        [encoder, decoder]: [Matrix; 2],
-        [encoder_bias, decoder_bias]: [Vec<f32>; 2],
-        activation: Activation,
-        centers: bool,
-    ) -> Result<Self> {
-        let (n, d) = (encoder.n_rows(), encoder.n_columns());
+    /// [`SaeError::Range`] for k beyond the latents, a negative threshold, or a scale that is not positive.
+    pub fn new(parts: Parts) -> Result<Self> {
+        let Parts { encoder, decoder, encoder_bias, decoder_bias, .. } = &parts;
+        let (n, d, out) = (encoder.n_rows(), encoder.n_columns(), decoder.n_columns());
         KernelError::check("rows of the decoder", n, decoder.n_rows())?;
-        KernelError::check("columns of the decoder", d, decoder.n_columns())?;
         KernelError::check("numbers of the encoder's bias", n, encoder_bias.len())?;
-        KernelError::check("numbers of the decoder's bias", d, decoder_bias.len())?;
+        KernelError::check("numbers of the decoder's bias", out, decoder_bias.len())?;
+        if parts.centers || parts.scaling != Scaling::None {
+            KernelError::check("columns of the decoder", d, out)?;
+        }
+        let skip = parts.skip.as_ref();
+        if let Some(skip) = skip {
+            KernelError::check("rows of the skip connection", out, skip.n_rows())?;
+            KernelError::check("columns of the skip connection", d, skip.n_columns())?;
+        }
         for (what, numbers, width) in [
             ("the encoder", encoder.values(), d),
-            ("the decoder", decoder.values(), d),
-            ("the encoder's bias", &encoder_bias, n),
-            ("the decoder's bias", &decoder_bias, d),
+            ("the decoder", decoder.values(), out),
+            ("the encoder's bias", encoder_bias, n),
+            ("the decoder's bias", decoder_bias, out),
+            ("the skip connection", skip.map_or(&[], Matrix::values), d),
         ] {
-            finite(what, numbers, width, "the dictionary is broken: load or train another")?;
+            finite(what, numbers, width, BROKEN)?;
         }
-        match &activation {
+        match &parts.activation {
             Activation::Relu => {}
             Activation::TopK { k } => active(*k, n)?,
             Activation::JumpRelu { thresholds } => {
                 KernelError::check("thresholds", n, thresholds.len())?;
-                let wrong = thresholds.iter().find(|bound| !(bound.is_finite() && **bound >= 0.0));
-                if let Some(wrong) = wrong {
-                    let (what, got) = ("a threshold", f64::from(*wrong));
-                    return Err(SaeError::Range { what, got, interval: "[0, ∞)" });
-                }
+                each_in("a threshold", thresholds, "[0, ∞)", |bound| bound >= 0.0)?;
+            }
+            Activation::Gated { scales, magnitude_bias } => {
+                KernelError::check("scales of magnitudes", n, scales.len())?;
+                KernelError::check("biases of magnitudes", n, magnitude_bias.len())?;
+                each_in("a scale of magnitudes", scales, "(0, ∞)", |scale| scale > 0.0)?;
+                finite("the bias of magnitudes", magnitude_bias, n, BROKEN)?;
             }
         }
-        Ok(Self { encoder, decoder, encoder_bias, decoder_bias, activation, centers })
+        parts.scaling.check()?;
+        Ok(Self { parts })
     }
 
     /// n, the number of latents.
     pub fn n_latents(&self) -> usize {
-        self.encoder.n_rows()
+        self.parts.encoder.n_rows()
     }
 
     /// d, the width of activations.
     pub fn width(&self) -> usize {
-        self.encoder.n_columns()
+        self.parts.encoder.n_columns()
     }
 
     /// The encoder, a row for each latent.
     pub fn encoder(&self) -> &Matrix {
-        &self.encoder
+        &self.parts.encoder
     }
 
     /// The decoder, a row for each latent.
     pub fn decoder(&self) -> &Matrix {
-        &self.decoder
+        &self.parts.decoder
     }
 
-    /// `b_enc`.
-    pub fn encoder_bias(&self) -> &[f32] {
-        &self.encoder_bias
+    /// What it consists of.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
     }
 
-    /// `b_dec`.
-    pub fn decoder_bias(&self) -> &[f32] {
-        &self.decoder_bias
-    }
-
-    /// Which pre-activations become values.
-    pub fn activation(&self) -> &Activation {
-        &self.activation
-    }
-
-    /// Whether the decoder's bias is taken from activations before they are encoded.
-    pub fn centers(&self) -> bool {
-        self.centers
+    /// What it consists of.
+    pub fn into_parts(self) -> Parts {
+        self.parts
     }
 
     /// What is active in each row.
     ///
     /// # Shapes
-    /// `x` `[row, d]`.
+    /// `x` `[row, d]`, as the model has it: it is scaled here.
     ///
     /// # Errors
-    /// [`SaeError::Sizes`] for another width.
+    /// [`SaeError::Sizes`] for another width, [`SaeError::NotFinite`] for an activation that is not finite.
     pub fn encode(&self, x: &Matrix) -> Result<Codes> {
-        let center = if self.centers { &self.decoder_bias[..] } else { &[] };
-        let x = centered(x, center)?;
-        let codes = match &self.activation {
-            Activation::Relu => {
-                codes_above(&x, &self.encoder, &self.encoder_bias, &vec![0.0; self.n_latents()])
-            }
-            Activation::TopK { k } => top_k_codes(&x, &self.encoder, &self.encoder_bias, *k),
-            Activation::JumpRelu { thresholds } => {
-                codes_above(&x, &self.encoder, &self.encoder_bias, thresholds)
-            }
-        };
-        Ok(codes?)
+        self.encode_scaled(&self.scaled(x)?)
     }
 
-    /// Reconstructions.
+    /// Reconstructions of scaled activations, or predictions without the skip connection.
     ///
     /// # Errors
     /// [`SaeError::Sizes`] for codes of another dictionary's size.
     pub fn decode(&self, codes: &Codes) -> Result<Matrix> {
-        Ok(codes.decode(&self.decoder, &self.decoder_bias)?)
+        Ok(codes.decode(&self.parts.decoder, &self.parts.decoder_bias)?)
+    }
+
+    /// Reconstructions, or predictions, in the units of the model: scaled, encoded, decoded, the skip connection added,
+    /// unscaled.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn reconstruct(&self, x: &Matrix) -> Result<Matrix> {
+        let scaled = self.scaled(x)?;
+        let mut decoded = self.decode(&self.encode_scaled(&scaled)?)?;
+        if let Some(skip) = &self.parts.skip {
+            let past = product_transposed(&scaled, skip)?;
+            decoded.values_mut().iter_mut().zip(past.values()).for_each(|(sum, past)| *sum += past);
+        }
+        self.parts.scaling.undo(x, &mut decoded);
+        Ok(decoded)
+    }
+
+    /// The same with rows of the decoder of length 1: values are then in units of the activations, zᵢ‖Dᵢ‖.
+    ///
+    /// # Errors
+    /// [`SaeError::Fold`] for a latent without a direction, and for k largest among rows of unlike lengths, which are others
+    /// after it.
+    ///
+    /// # Source
+    /// Paper C reports features so: a direction, and how far an activation goes along it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernels::Matrix;
+    /// use sae::{Activation, Dictionary, Parts, Scaling};
+    ///
+    /// let dictionary = Dictionary::new(Parts {
+    ///     encoder: Matrix::identity(1),
+    ///     decoder: Matrix::from_rows(1, 1, vec![4.0])?,
+    ///     encoder_bias: vec![0.5],
+    ///     decoder_bias: vec![0.0],
+    ///     activation: Activation::JumpRelu { thresholds: vec![1.0] },
+    ///     centers: true,
+    ///     skip: None,
+    ///     scaling: Scaling::None,
+    /// })?;
+    /// let folded = dictionary.folded()?;
+    /// let x = Matrix::from_rows(1, 1, vec![1.0])?;
+    /// assert_eq!(folded.encode(&x)?.values(), [6.0]);
+    /// assert_eq!(folded.reconstruct(&x)?, dictionary.reconstruct(&x)?);
+    /// # Ok::<(), sae::SaeError>(())
+    /// ```
+    pub fn folded(&self) -> Result<Self> {
+        let mut parts = self.parts.clone();
+        let norms = norms(&parts.decoder);
+        if let Some(latent) = norms.iter().position(|norm| *norm <= 0.0) {
+            return Err(SaeError::Fold { latent, why: "its row of the decoder is 0" });
+        }
+        if matches!(parts.activation, Activation::TopK { .. })
+            && let Some(latent) = norms.iter().position(|norm| (norm / norms[0] - 1.0).abs() > 1e-5)
+        {
+            return Err(SaeError::Fold {
+                latent,
+                why: "the k largest would be others: its row of the decoder differs in length from the first",
+            });
+        }
+        parts.fold(&norms);
+        Self::new(parts)
+    }
+
+    /// The same with a scaling by one number made part of the parameters: other values never change.
+    ///
+    /// # Errors
+    /// As [`Dictionary::new`], should a parameter leave the range of numbers.
+    pub fn unscaled(&self) -> Result<Self> {
+        let Scaling::By { factor } = self.parts.scaling else { return Ok(self.clone()) };
+        let mut parts = self.parts.clone();
+        parts.encoder.values_mut().iter_mut().for_each(|w| *w *= factor);
+        parts.decoder.values_mut().iter_mut().for_each(|w| *w /= factor);
+        parts.decoder_bias.iter_mut().for_each(|c| *c /= factor);
+        parts.scaling = Scaling::None;
+        Self::new(parts)
+    }
+
+    fn scaled(&self, x: &Matrix) -> Result<Matrix> {
+        KernelError::check("columns of the activations", self.width(), x.n_columns())?;
+        finite("the activations", x.values(), x.n_columns(), LEAVE_OUT)?;
+        Ok(self.parts.scaling.apply(x))
+    }
+
+    fn encode_scaled(&self, x: &Matrix) -> Result<Codes> {
+        let Parts { encoder, encoder_bias, decoder_bias, activation, centers, .. } = &self.parts;
+        let x = centered(x, if *centers { decoder_bias } else { &[] })?;
+        let codes = match activation {
+            Activation::Relu => {
+                codes_above(&x, encoder, encoder_bias, &vec![0.0; self.n_latents()])?
+            }
+            Activation::TopK { k } => top_k_codes(&x, encoder, encoder_bias, *k)?,
+            Activation::JumpRelu { thresholds } => {
+                codes_above(&x, encoder, encoder_bias, thresholds)?
+            }
+            Activation::Gated { scales, magnitude_bias } => {
+                let gates = codes_above(&x, encoder, encoder_bias, &vec![0.0; self.n_latents()])?;
+                gates.map(|latent, gate| {
+                    let value =
+                        scales[latent] * (gate - encoder_bias[latent]) + magnitude_bias[latent];
+                    (value > 0.0).then_some(value)
+                })
+            }
+        };
+        Ok(codes)
+    }
+}
+
+impl Parts {
+    /// Multiplies values by a factor of their latent, and divides what they are multiplied by.
+    pub(crate) fn fold(&mut self, factors: &[f32]) {
+        let width = self.encoder.n_columns();
+        let out = self.decoder.n_columns();
+        for (latent, factor) in factors.iter().enumerate() {
+            self.encoder.row_mut(latent)[..width].iter_mut().for_each(|w| *w *= factor);
+            self.decoder.row_mut(latent)[..out].iter_mut().for_each(|w| *w /= factor);
+            self.encoder_bias[latent] *= factor;
+        }
+        let times = |numbers: &mut [f32]| {
+            numbers.iter_mut().zip(factors).for_each(|(number, factor)| *number *= factor);
+        };
+        match &mut self.activation {
+            Activation::Relu | Activation::TopK { .. } => {}
+            Activation::JumpRelu { thresholds } => times(thresholds),
+            // Its scales act on W·x, which has the factor already.
+            Activation::Gated { magnitude_bias, .. } => times(magnitude_bias),
+        }
+    }
+}
+
+/// Lengths of rows.
+pub(crate) fn norms(rows: &Matrix) -> Vec<f32> {
+    let norm = |row: &[f32]| -> f32 { row.iter().map(|w| w * w).sum::<f32>().sqrt() };
+    rows.rows().map(norm).collect()
+}
+
+const BROKEN: &str = "the dictionary is broken: load or train another";
+/// What to do with activations that are not finite.
+pub(crate) const LEAVE_OUT: &str = "leave the row out, or look at the model that it came from";
+
+/// Refuses numbers outside of an interval.
+fn each_in(
+    what: &'static str,
+    numbers: &[f32],
+    interval: &'static str,
+    is_in: impl Fn(f32) -> bool,
+) -> Result<()> {
+    match numbers.iter().find(|number| !(number.is_finite() && is_in(**number))) {
+        Some(wrong) => Err(SaeError::Range { what, got: f64::from(*wrong), interval }),
+        None => Ok(()),
     }
 }
 
@@ -212,14 +376,26 @@ pub(crate) fn finite(
 mod tests {
     use super::*;
 
-    fn dictionary(activation: Activation) -> Result<Dictionary> {
-        let rows = Matrix::from_rows(3, 2, vec![1.0, 0.0, 0.0, 1.0, -1.0, 0.0])?;
-        Dictionary::new(
-            [rows.clone(), rows],
-            [vec![0.0, 0.5, 0.0], vec![1.0, 0.0]],
+    fn parts(activation: Activation) -> Parts {
+        let rows = Matrix::from_rows(3, 2, vec![1.0, 0.0, 0.0, 1.0, -1.0, 0.0]).unwrap();
+        Parts {
+            encoder: rows.clone(),
+            decoder: rows,
+            encoder_bias: vec![0.0, 0.5, 0.0],
+            decoder_bias: vec![1.0, 0.0],
             activation,
-            true,
-        )
+            centers: true,
+            skip: None,
+            scaling: Scaling::None,
+        }
+    }
+
+    fn dictionary(activation: Activation) -> Result<Dictionary> {
+        Dictionary::new(parts(activation))
+    }
+
+    fn gated() -> Activation {
+        Activation::Gated { scales: vec![2.0, 1.0, 1.0], magnitude_bias: vec![-1.0, -9.0, 0.0] }
     }
 
     #[test]
@@ -235,16 +411,81 @@ mod tests {
         assert_eq!(found(Activation::TopK { k: 3 }), [(0, 2.0), (1, 1.5)]);
         let thresholds = vec![2.0, 0.0, 0.0];
         assert_eq!(found(Activation::JumpRelu { thresholds }), [(1, 1.5)]);
+        // Latent 0: 2·2 − 1; of latent 1 the gate is open, and 1 − 9 is below 0.
+        assert_eq!(found(gated()), [(0, 3.0)]);
     }
 
     #[test]
     fn without_a_center_activations_are_encoded_as_they_are() {
-        let rows = Matrix::identity(2);
-        let biases = [vec![0.0; 2], vec![1.0, 1.0]];
-        let plain = Dictionary::new([rows.clone(), rows], biases, Activation::Relu, false).unwrap();
+        let plain = Parts {
+            encoder: Matrix::identity(2),
+            decoder: Matrix::identity(2),
+            encoder_bias: vec![0.0; 2],
+            decoder_bias: vec![1.0; 2],
+            centers: false,
+            ..parts(Activation::Relu)
+        };
+        let plain = Dictionary::new(plain).unwrap();
         let codes = plain.encode(&Matrix::from_rows(1, 2, vec![1.0, 2.0]).unwrap()).unwrap();
         assert_eq!(codes.values(), [1.0, 2.0]);
         assert_eq!(plain.decode(&codes).unwrap().values(), [2.0, 3.0]);
+    }
+
+    #[test]
+    fn a_prediction_has_its_own_width_and_a_part_past_the_latents() {
+        let predicts = Parts {
+            encoder: Matrix::identity(2),
+            decoder: Matrix::from_rows(2, 1, vec![10.0, 1.0]).unwrap(),
+            encoder_bias: vec![0.0; 2],
+            decoder_bias: vec![0.5],
+            centers: false,
+            skip: Some(Matrix::from_rows(1, 2, vec![0.0, 100.0]).unwrap()),
+            ..parts(Activation::TopK { k: 1 })
+        };
+        let x = Matrix::from_rows(1, 2, vec![3.0, 2.0]).unwrap();
+        let predicted = Dictionary::new(predicts.clone()).unwrap().reconstruct(&x).unwrap();
+        assert_eq!(predicted.values(), [30.0 + 0.5 + 200.0]);
+        assert!(Dictionary::new(Parts { centers: true, ..predicts }).is_err());
+    }
+
+    #[test]
+    fn folding_changes_values_and_no_reconstruction() {
+        let x = Matrix::from_rows(2, 2, vec![3.0, 1.0, -4.0, 2.0]).unwrap();
+        let scaling = Scaling::By { factor: 0.5 };
+        let jump = Activation::JumpRelu { thresholds: vec![0.25, 0.125, 0.0] };
+        for activation in [Activation::Relu, jump, gated()] {
+            let mut parts = Parts { scaling: scaling.clone(), ..parts(activation) };
+            parts.decoder.row_mut(0)[0] = 8.0;
+            parts.decoder.row_mut(1)[1] = 0.25;
+            let dictionary = Dictionary::new(parts).unwrap();
+            let (folded, unscaled) = (dictionary.folded().unwrap(), dictionary.unscaled().unwrap());
+            assert_eq!(norms(folded.decoder()), [1.0; 3]);
+            assert_eq!(unscaled.parts().scaling, Scaling::None);
+            let expected = dictionary.reconstruct(&x).unwrap();
+            assert_eq!(folded.reconstruct(&x).unwrap(), expected);
+            assert_eq!(unscaled.reconstruct(&x).unwrap(), expected);
+            assert_eq!(unscaled.encode(&x).unwrap(), dictionary.encode(&x).unwrap());
+            let codes = (dictionary.encode(&x).unwrap(), folded.encode(&x).unwrap());
+            let norms = norms(dictionary.decoder());
+            let pairs = codes.0.latents().iter().zip(codes.0.values()).zip(codes.1.values());
+            assert!(pairs.clone().count() > 0);
+            for ((latent, value), folded) in pairs {
+                assert_eq!(*folded, value * norms[*latent as usize]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_folded_is_refused() {
+        let mut none = parts(Activation::Relu);
+        none.decoder.row_mut(1).fill(0.0);
+        let text = Dictionary::new(none).unwrap().folded().unwrap_err().to_string();
+        assert!(text.contains("latent 1"), "{text}");
+        let mut unlike = parts(Activation::TopK { k: 1 });
+        assert!(Dictionary::new(unlike.clone()).unwrap().folded().is_ok());
+        unlike.decoder.row_mut(2)[0] = 3.0;
+        let text = Dictionary::new(unlike).unwrap().folded().unwrap_err().to_string();
+        assert!(text.contains("latent 2"), "{text}");
     }
 
     #[test]
@@ -256,16 +497,17 @@ mod tests {
         assert!(dictionary(Activation::JumpRelu { thresholds: vec![0.0; 2] }).is_err());
         let error = dictionary(Activation::JumpRelu { thresholds: vec![0.0, -1.0, 0.0] });
         assert!(error.unwrap_err().to_string().contains("-1"));
-        let rows = Matrix::from_rows(1, 2, vec![1.0, f32::NAN]).unwrap();
-        let broken = Dictionary::new(
-            [rows.clone(), rows],
-            [vec![0.0], vec![0.0; 2]],
-            Activation::Relu,
-            true,
-        );
-        let text = broken.unwrap_err().to_string();
+        let mut broken = parts(Activation::Relu);
+        broken.encoder.row_mut(0)[1] = f32::NAN;
+        let text = Dictionary::new(broken).unwrap_err().to_string();
         assert!(text.contains("the encoder: number 1 of row 0 is NaN"), "{text}");
+        let zero = Activation::Gated { scales: vec![1.0, 0.0, 1.0], magnitude_bias: vec![0.0; 3] };
+        assert!(dictionary(zero).is_err());
+        let scaling = Scaling::By { factor: 0.0 };
+        assert!(Dictionary::new(Parts { scaling, ..parts(Activation::Relu) }).is_err());
         let whole = dictionary(Activation::Relu).unwrap();
         assert!(whole.encode(&Matrix::zeros(1, 3)).is_err());
+        let infinite = Matrix::from_rows(1, 2, vec![0.0, f32::INFINITY]).unwrap();
+        assert!(whole.encode(&infinite).unwrap_err().to_string().contains("number 1 of row 0"));
     }
 }

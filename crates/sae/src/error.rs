@@ -40,6 +40,14 @@ pub enum SaeError {
         /// What has none.
         what: &'static str,
     },
+    /// A latent whose row of the decoder cannot be made one of length 1.
+    #[error("latent {latent}: {why}")]
+    Fold {
+        /// The latent, from 0.
+        latent: usize,
+        /// Why not.
+        why: &'static str,
+    },
     /// A gradient that is not finite.
     #[error(
         "step {step}: the gradient is not finite; the training diverged: take a smaller learning rate"

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use seed::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::dictionary::{Activation, Dictionary, active, centered, finite};
+use crate::dictionary::{Activation, Dictionary, LEAVE_OUT, active, centered, finite};
 use crate::error::{Result, SaeError};
 use crate::median::geometric_median;
 use crate::parameters::{Parameters, Pull};
@@ -79,13 +79,7 @@ impl KSparse {
     }
 
     pub(crate) fn dictionary(&self, activation: Activation) -> Result<Dictionary> {
-        let Parameters { encoder, decoder, encoder_bias, decoder_bias } = &self.parameters;
-        Dictionary::new(
-            [encoder.rows().clone(), decoder.rows().clone()],
-            [encoder_bias.numbers.clone(), decoder_bias.numbers.clone()],
-            activation,
-            true,
-        )
+        Dictionary::new(self.parameters.parts(activation, true))
     }
 
     /// Latents that count as dead, in ascending order.
@@ -107,8 +101,7 @@ impl KSparse {
         if batch.n_rows() == 0 {
             return Err(SaeError::Empty { what: "the batch" });
         }
-        let remedy = "leave the row out, or look at the model that it came from";
-        finite("the activations", batch.values(), batch.n_columns(), remedy)?;
+        finite("the activations", batch.values(), batch.n_columns(), LEAVE_OUT)?;
         let Parameters { decoder, decoder_bias, .. } = &self.parameters;
         let inputs = centered(batch, &decoder_bias.numbers)?;
         let codes = select(&inputs, &self.parameters)?;

@@ -19,13 +19,15 @@ mod error;
 mod k_sparse;
 mod median;
 mod parameters;
+mod scaling;
 mod step;
 mod top_k;
 
 pub use batch_top_k::{BatchTopK, BatchTopKConfig};
-pub use dictionary::{Activation, Dictionary};
+pub use dictionary::{Activation, Dictionary, Parts};
 pub use error::{Result, SaeError};
 pub use k_sparse::Aux;
 pub use median::geometric_median;
+pub use scaling::Scaling;
 pub use step::{Report, Step};
 pub use top_k::{TopK, TopKConfig};

@@ -2,7 +2,7 @@
 
 use kernels::Matrix;
 
-use crate::dictionary::finite;
+use crate::dictionary::{LEAVE_OUT, finite};
 use crate::error::{Result, SaeError};
 
 /// The geometric median: the point whose distances to all rows have the least sum, by Weiszfeld's iteration, until it
@@ -24,8 +24,7 @@ pub fn geometric_median(rows: &Matrix) -> Result<Vec<f32>> {
     if rows.n_rows() == 0 {
         return Err(SaeError::Empty { what: "the sample of activations" });
     }
-    let remedy = "leave it out, or look at the model that it came from";
-    finite("the sample of activations", rows.values(), rows.n_columns(), remedy)?;
+    finite("the sample of activations", rows.values(), rows.n_columns(), LEAVE_OUT)?;
     let mut weights = vec![1.0 / rows.n_rows() as f64; rows.n_rows()];
     let mut median = weighted(rows, &weights);
     for _ in 0..100 {

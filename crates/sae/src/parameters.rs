@@ -5,7 +5,9 @@ use kernels::transformer::sum_of_all_rows;
 use kernels::{KernelError, Matrix, sum_of_rows};
 use seed::Rng;
 
+use crate::dictionary::{Activation, Parts};
 use crate::error::{Result, SaeError};
+use crate::scaling::Scaling;
 use crate::step::Step;
 
 /// Numbers with Adam's moments of them.
@@ -69,6 +71,20 @@ impl Parameters {
             encoder_bias: Bias::new(vec![0.0; n]),
             decoder_bias: Bias::new(center),
         })
+    }
+
+    /// As a dictionary has them.
+    pub(crate) fn parts(&self, activation: Activation, centers: bool) -> Parts {
+        Parts {
+            encoder: self.encoder.rows().clone(),
+            decoder: self.decoder.rows().clone(),
+            encoder_bias: self.encoder_bias.numbers.clone(),
+            decoder_bias: self.decoder_bias.numbers.clone(),
+            activation,
+            centers,
+            skip: None,
+            scaling: Scaling::None,
+        }
     }
 
     /// A step against what a loss changes by; the norm of that by all parameters together.

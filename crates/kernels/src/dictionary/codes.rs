@@ -147,17 +147,41 @@ impl Codes {
             None => f32::INFINITY,
             Some(last) => *values.select_nth_unstable_by(last, |a, b| b.total_cmp(a)).1,
         };
-        let is_above = |value: &f32| value.total_cmp(&bound).is_gt();
-        let mut n_equal = n - self.values.iter().filter(|value| is_above(value)).count().min(n);
+        let is_above = |value: f32| value.total_cmp(&bound).is_gt();
+        let mut n_equal = n - self.values.iter().filter(|value| is_above(**value)).count().min(n);
+        self.retain(|_, value| {
+            let is_equal = n_equal > 0 && value.total_cmp(&bound).is_eq();
+            n_equal -= usize::from(is_equal);
+            (is_equal || is_above(value)).then_some(value)
+        });
+    }
+
+    /// Codes with what becomes of each latent and value; latents of which nothing becomes are not active.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernels::dictionary::Codes;
+    ///
+    /// let codes = Codes::from_rows(9, &[vec![(1, 2.0), (8, 3.0)], vec![(0, 2.0)]])?;
+    /// let less = codes.map(|latent, value| (latent > 0).then_some(value - 1.0));
+    /// assert_eq!(less, Codes::from_rows(9, &[vec![(1, 1.0), (8, 2.0)], vec![]])?);
+    /// # Ok::<(), kernels::KernelError>(())
+    /// ```
+    #[must_use]
+    pub fn map(mut self, value: impl Fn(usize, f32) -> Option<f32>) -> Self {
+        self.retain(value);
+        self
+    }
+
+    /// As [`Self::map`], in order.
+    fn retain(&mut self, mut value: impl FnMut(usize, f32) -> Option<f32>) {
         let (mut kept, mut start) = (0, 0);
         for row in 0..self.n_rows() {
             let end = self.starts[row + 1];
             self.starts[row] = kept;
             for at in start..end {
-                let value = self.values[at];
-                let is_equal = n_equal > 0 && value.total_cmp(&bound).is_eq();
-                n_equal -= usize::from(is_equal);
-                if is_equal || is_above(&value) {
+                if let Some(value) = value(self.latents[at] as usize, self.values[at]) {
                     self.latents[kept] = self.latents[at];
                     self.values[kept] = value;
                     kept += 1;
