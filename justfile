@@ -68,7 +68,8 @@ jupyter: (notebook-tools "lab")
 # The program for models of your own, for instance: just engram capture <model folder> <text> blocks.2.resid_post --out <folder>.
 engram *arguments:
     @{{ cmake }}
-    @cargo run {{ if path_exists(target / "debug/engram") == "true" { "--quiet" } else { "" } }} --locked --package cli -- {{ arguments }}
+    @cargo build {{ if path_exists(target / "debug/engram") == "true" { "--quiet" } else { "" } }} --locked --workspace --bin engram
+    @{{ quote(target / "debug/engram") }} {{ arguments }}
 
 # Run all tests: unit, property, documentation, notebooks.
 test: && notebooks

@@ -130,12 +130,14 @@ impl Catalog {
     fn build(&self, ids: &[String]) -> anyhow::Result<BTreeMap<String, PathBuf>> {
         let mut command = cargo();
         command.current_dir(self.workspace.root());
-        command.args(["build", "--locked", "--message-format", "json-render-diagnostics"]);
+        // All packages are named, so that dependencies have the same features, and are built once, whatever is run.
+        let kind = ["build", "--locked", "--workspace", "--message-format", "json-render-diagnostics"];
+        command.args(kind);
         for id in ids {
-            let Some(binary) = self.binaries.get(id) else {
+            if !self.binaries.contains_key(id) {
                 bail!("{}", unknown(id, self.binaries.keys().map(String::as_str), LIST));
-            };
-            command.args(["--package", &binary.package, "--bin", id]);
+            }
+            command.args(["--bin", id]);
         }
         let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
         let output = child.stdout.take().context("cargo has no output")?;
