@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kernels::dictionary::{Atoms, Length, top_k_codes};
+use kernels::dictionary::{Atoms, Length, RowGradient, top_k_codes};
 use kernels::transformer::AdamW;
 use kernels::{Matrix, product_transposed};
 use seed::Seed;
@@ -53,10 +53,8 @@ fn step(criterion: &mut Criterion) {
     });
     group.bench_function("step of a parameter (rows)", |bencher| {
         bencher.iter(|| {
-            let step = (&rule, 1, 1.0);
-            by_latent
-                .step(codes.values(), &x, &mut atoms, step, Length::One)
-                .expect("sizes that fit");
+            let gradient = RowGradient::new(codes.values(), &x, Length::One);
+            by_latent.step(&gradient, &mut atoms, (&rule, 1, 1.0)).expect("sizes that fit");
         });
     });
     group.finish();

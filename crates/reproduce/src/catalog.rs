@@ -131,7 +131,8 @@ impl Catalog {
         let mut command = cargo();
         command.current_dir(self.workspace.root());
         // All packages are named, so that dependencies have the same features, and are built once, whatever is run.
-        let kind = ["build", "--locked", "--workspace", "--message-format", "json-render-diagnostics"];
+        let kind =
+            ["build", "--locked", "--workspace", "--message-format", "json-render-diagnostics"];
         command.args(kind);
         for id in ids {
             if !self.binaries.contains_key(id) {

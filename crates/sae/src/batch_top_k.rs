@@ -6,14 +6,17 @@
 //! Bussmann et al. 2024 (arXiv 2412.06410); constants as in `dictionary_learning`'s `BatchTopKTrainer`.
 
 use kernels::Matrix;
-use kernels::dictionary::{Codes, codes_above};
+use kernels::dictionary::{Codes, Length, codes_above};
 use seed::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::dictionary::{Activation, Dictionary};
+use crate::batch::Batch;
+use crate::dictionary::{Activation, Dictionary, active};
 use crate::error::{Result, SaeError};
-use crate::k_sparse::{Aux, KSparse};
+use crate::k_sparse::{Aux, Reconstruction};
+use crate::median::geometric_median;
 use crate::parameters::Parameters;
+use crate::state::Part;
 use crate::step::{Report, Step};
 
 /// Settings.
@@ -47,24 +50,64 @@ impl BatchTopKConfig {
 ///
 /// ```
 /// use kernels::Matrix;
-/// use sae::{BatchTopK, BatchTopKConfig, Step};
+/// use sae::{Batch, BatchTopK, BatchTopKConfig, Step};
 /// use seed::Seed;
 ///
 /// let rows = Matrix::from_rows(3, 2, vec![9.0, 5.0, 0.1, 0.0, -0.1, 0.0])?;
 /// let config = BatchTopKConfig::of_run(6, 1, None, 10);
 /// let mut sae = BatchTopK::new(&config, &rows, &mut Seed::new(3).stream("example", "init"))?;
-/// let report = sae.step(&rows, &Step::new(1, 0.01))?;
+/// let report = sae.step(Batch::of(&rows), &Step::new(1, 0.01))?;
 /// assert_eq!(report.l0, 1.0);
 /// # Ok::<(), sae::SaeError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchTopK {
     config: BatchTopKConfig,
-    trained: KSparse,
-    /// θ, once it has begun.
-    threshold: Option<f64>,
-    /// The least active value of the last batch.
-    least: f32,
+    pub(crate) parameters: Parameters,
+    running: Running,
+}
+
+/// Above which values latents are active in use.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Running {
+    /// θ, the least active value of the last batch, and 1 once θ has begun.
+    numbers: [f64; 3],
+}
+
+impl Running {
+    pub(crate) const fn new() -> Self {
+        Self { numbers: [0.0; 3] }
+    }
+
+    pub(crate) fn numbers(&mut self) -> &mut [f64] {
+        &mut self.numbers
+    }
+
+    /// θ; before it has begun, the least active value of the last batch.
+    #[expect(clippy::cast_possible_truncation, reason = "values are single precision")]
+    pub(crate) fn threshold(&self) -> f32 {
+        let [threshold, least, begun] = self.numbers;
+        (if begun > 0.0 { threshold } else { least }) as f32
+    }
+
+    /// A lower bound of what will be active in the next batch, most likely.
+    #[expect(clippy::cast_possible_truncation, reason = "values are single precision")]
+    pub(crate) fn guess(&self) -> f32 {
+        self.numbers[1] as f32
+    }
+
+    /// Takes in what was active at a step.
+    pub(crate) fn take(&mut self, codes: &Codes, decay: f64, begins: bool) {
+        let Some(least) = codes.values().iter().copied().min_by(f32::total_cmp) else { return };
+        let least = f64::from(least);
+        self.numbers[1] = least;
+        if begins {
+            let [threshold, _, begun] = self.numbers;
+            self.numbers[0] =
+                if begun > 0.0 { decay * threshold + (1.0 - decay) * least } else { least };
+            self.numbers[2] = 1.0;
+        }
+    }
 }
 
 impl BatchTopK {
@@ -73,13 +116,9 @@ impl BatchTopK {
     /// # Errors
     /// As [`TopK::new`](crate::TopK::new), and [`SaeError::Range`] for a decay out of [0, 1].
     pub fn new(config: &BatchTopKConfig, sample: &Matrix, rng: &mut Rng) -> Result<Self> {
-        if !(0.0..=1.0).contains(&config.decay) {
-            let what = "the decay of the threshold";
-            return Err(SaeError::Range { what, got: config.decay, interval: "[0, 1]" });
-        }
-        let BatchTopKConfig { n_latents, k, aux, .. } = config;
-        let trained = KSparse::new(*n_latents, *k, aux.clone(), sample, rng)?;
-        Ok(Self { config: config.clone(), trained, threshold: None, least: 0.0 })
+        config.check()?;
+        let parameters = Parameters::random(config.n_latents, geometric_median(sample)?, 1.0, rng)?;
+        Ok(Self { config: config.clone(), parameters, running: Running::new() })
     }
 
     /// The dictionary as it is now, with its threshold for all latents; before that has begun, the least active value of the
@@ -89,43 +128,59 @@ impl BatchTopK {
     /// As [`Dictionary::new`].
     pub fn dictionary(&self) -> Result<Dictionary> {
         let thresholds = vec![self.threshold(); self.config.n_latents];
-        self.trained.dictionary(Activation::JumpRelu { thresholds })
+        Dictionary::new(self.parameters.parts(Activation::JumpRelu { thresholds }, true))
     }
 
     /// Above which value a latent is active in use.
-    #[expect(clippy::cast_possible_truncation, reason = "values are single precision")]
     pub fn threshold(&self) -> f32 {
-        self.threshold.map_or(self.least, |threshold| threshold as f32)
-    }
-
-    /// Latents that count as dead, in ascending order; none without an auxiliary loss.
-    pub fn dead(&self) -> Vec<u32> {
-        self.trained.dead()
+        self.running.threshold()
     }
 
     /// One step on a batch, against the loss of [`TopK::step`](crate::TopK::step).
     ///
-    /// # Shapes and determinism
+    /// # Determinism
     /// As there.
     ///
     /// # Errors
     /// As there.
-    pub fn step(&mut self, batch: &Matrix, step: &Step) -> Result<Report> {
-        let n_active = self.config.k * batch.n_rows();
-        let guess = self.least;
-        let select =
-            |inputs: &Matrix, parameters: &Parameters| largest(inputs, parameters, n_active, guess);
-        let (report, codes) = self.trained.step(batch, step, select)?;
-        let least = codes.values().iter().copied().min_by(f32::total_cmp);
-        if let Some(least) = least {
-            self.least = least;
-            if step.t > self.config.threshold_after {
-                let (decay, least) = (self.config.decay, f64::from(least));
-                let threshold =
-                    self.threshold.map_or(least, |it| decay * it + (1.0 - decay) * least);
-                self.threshold = Some(threshold);
-            }
+    pub fn step(&mut self, batch: Batch<'_>, step: &Step) -> Result<Report> {
+        let prefixes = [(self.config.n_latents, 1.0)];
+        self.config.step((&mut self.parameters, &mut self.running), batch, step, &prefixes)
+    }
+
+    pub(crate) fn others(&mut self) -> Vec<(String, Part<'_>)> {
+        vec![("threshold".to_owned(), Part::F64(self.running.numbers()))]
+    }
+}
+
+impl BatchTopKConfig {
+    pub(crate) fn check(&self) -> Result<()> {
+        if !(0.0..=1.0).contains(&self.decay) {
+            let what = "the decay of the threshold";
+            return Err(SaeError::Range { what, got: self.decay, interval: "[0, 1]" });
         }
+        active(self.k, self.n_latents)?;
+        self.aux.as_ref().map_or(Ok(()), Aux::check)
+    }
+
+    /// One step for the losses of prefixes.
+    pub(crate) fn step(
+        &self,
+        (parameters, running): (&mut Parameters, &mut Running),
+        batch: Batch<'_>,
+        step: &Step,
+        prefixes: &[(usize, f64)],
+    ) -> Result<Report> {
+        batch.reconstructs()?;
+        let n_active = step.k(self.k, self.n_latents) * batch.inputs.n_rows();
+        let guess = running.guess();
+        let reconstruction = Reconstruction { prefixes, aux: self.aux.as_ref(), centers: true };
+        let gradients =
+            reconstruction.gradients(parameters, batch, step, |inputs, parameters| {
+                largest(inputs, parameters, n_active, guess)
+            })?;
+        let (report, codes) = gradients.descend(parameters, &mut [], step, Length::One)?;
+        running.take(&codes, self.decay, step.t > self.threshold_after);
         Ok(report)
     }
 }
@@ -180,7 +235,7 @@ mod tests {
     fn the_largest_of_the_batch_are_found_whatever_the_guess() {
         let x = random(90, 6, "x");
         let sae = sae(&BatchTopKConfig::of_run(40, 3, None, 10), &x);
-        let parameters = &sae.trained.parameters;
+        let parameters = &sae.parameters;
         let mut all: Vec<f32> = kernels::product_transposed(&x, parameters.encoder.rows())
             .unwrap()
             .into_values()
@@ -207,10 +262,11 @@ mod tests {
         let mut sae = sae(&config, &random(300, 12, "sample"));
         let mut least = Vec::new();
         for t in 1..=400 {
-            let report = sae.step(&random(200, 12, &format!("{t}")), &Step::new(t, 1e-3)).unwrap();
+            let batch = random(200, 12, &format!("{t}"));
+            let report = sae.step(Batch::of(&batch), &Step::new(t, 1e-3)).unwrap();
             assert!((report.l0 - 4.0).abs() < 1e-9);
-            least.push(sae.least);
-            assert_eq!(sae.threshold.is_some(), t > 40);
+            least.push(sae.running.guess());
+            assert_eq!(sae.running.numbers[2] > 0.0, t > 40);
         }
         // θ is a mean of the last values.
         let last = &least[300..];

@@ -40,6 +40,9 @@ pub enum SaeError {
         /// What has none.
         what: &'static str,
     },
+    /// Targets of their own, where there can be none.
+    #[error("the batch has targets that differ from its inputs, which only a transcoder can learn")]
+    Targets,
     /// A latent whose row of the decoder cannot be made one of length 1.
     #[error("latent {latent}: {why}")]
     Fold {

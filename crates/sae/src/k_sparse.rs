@@ -2,17 +2,15 @@
 
 use kernels::Matrix;
 use kernels::dictionary::{Codes, Length, top_k_codes};
-use rayon::prelude::*;
-use seed::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::dictionary::{Activation, Dictionary, LEAVE_OUT, active, centered, finite};
+use crate::batch::{Batch, add_scaled, lacking, scaled, squared, squared_from_mean};
+use crate::dictionary::active;
 use crate::error::{Result, SaeError};
-use crate::median::geometric_median;
-use crate::parameters::{Parameters, Pull};
+use crate::parameters::{Bias, Parameters, Pull};
 use crate::step::{Report, Step};
 
-/// The auxiliary loss: dead latents reconstruct the residual. [`Aux::of_run`] has its usual settings.
+/// The auxiliary loss: dead latents reconstruct the residual. [`Aux::of_width`] has its usual settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Aux {
@@ -20,26 +18,21 @@ pub struct Aux {
     pub k: usize,
     /// α, what it counts.
     pub coefficient: f64,
-    /// A latent is dead if it was active in none of the last so many rows. Far fewer than the rows of the run, or none is
-    /// ever dead.
-    pub dead_after: u64,
 }
 
 impl Aux {
-    /// α = 1/32 and `k_aux` half the width of activations, as in `dictionary_learning`; dead after a twentieth of the rows of
-    /// the run, where libraries take a fixed number of tokens, which a short run never reaches.
+    /// α = 1/32 and `k_aux` half the width of activations, as in `dictionary_learning`.
     ///
     /// # Examples
     ///
     /// ```
-    /// let aux = sae::Aux::of_run(256, 1_000_000);
-    /// assert_eq!(aux, sae::Aux { k: 128, coefficient: 1.0 / 32.0, dead_after: 50_000 });
+    /// assert_eq!(sae::Aux::of_width(256), sae::Aux { k: 128, coefficient: 1.0 / 32.0 });
     /// ```
-    pub fn of_run(width: usize, n_rows: u64) -> Self {
-        Self { k: (width / 2).max(1), coefficient: 1.0 / 32.0, dead_after: (n_rows / 20).max(1) }
+    pub const fn of_width(width: usize) -> Self {
+        Self { k: if width < 2 { 1 } else { width / 2 }, coefficient: 1.0 / 32.0 }
     }
 
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         active(self.k, usize::MAX)?;
         let got = self.coefficient;
         if got.is_finite() && got >= 0.0 {
@@ -50,172 +43,171 @@ impl Aux {
     }
 }
 
-/// Parameters in training, and how long each latent was idle.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct KSparse {
-    pub(crate) parameters: Parameters,
-    pub(crate) aux: Option<Aux>,
-    /// Rows since each latent was active.
-    pub(crate) idle: Vec<u64>,
+/// What is reconstructed, and how.
+pub(crate) struct Reconstruction<'a> {
+    /// Ends of nested dictionaries, ascending to the last latent, each with what its loss counts.
+    pub(crate) prefixes: &'a [(usize, f64)],
+    /// What revives dead latents.
+    pub(crate) aux: Option<&'a Aux>,
+    /// Whether activations are centered.
+    pub(crate) centers: bool,
 }
 
-impl KSparse {
-    /// A decoder of random directions of length 1, the encoder the same, the encoder's bias 0, the decoder's the geometric
-    /// median of a sample.
-    pub(crate) fn new(
-        n_latents: usize,
-        k: usize,
-        aux: Option<Aux>,
-        sample: &Matrix,
-        rng: &mut Rng,
-    ) -> Result<Self> {
-        active(k, n_latents)?;
-        if let Some(aux) = &aux {
-            aux.check()?;
-        }
-        let center = geometric_median(sample)?;
-        let parameters = Parameters::random(n_latents, center, 1.0, rng)?;
-        Ok(Self { parameters, aux, idle: vec![0; n_latents] })
-    }
+/// What a step goes against.
+pub(crate) struct Gradients {
+    /// As far as it is known before the step.
+    pub(crate) report: Report,
+    /// What is active.
+    pub(crate) codes: Codes,
+    /// What was encoded.
+    pub(crate) inputs: Matrix,
+    /// By reconstructions, those of all prefixes first, at last that of dead latents.
+    pub(crate) by_decoded: Matrix,
+    /// What is active, once for each block of these rows, if there are several.
+    stacked: Option<Codes>,
+    by_value: Vec<f32>,
+    centers: bool,
+}
 
-    pub(crate) fn dictionary(&self, activation: Activation) -> Result<Dictionary> {
-        Dictionary::new(self.parameters.parts(activation, true))
-    }
-
-    /// Latents that count as dead, in ascending order.
-    pub(crate) fn dead(&self) -> Vec<u32> {
-        let Some(aux) = &self.aux else { return Vec::new() };
-        let all = (0..).zip(&self.idle);
-        all.filter(|(_, idle)| **idle >= aux.dead_after).map(|(latent, _)| latent).collect()
-    }
-
-    /// A step against the loss that [`TopK::step`](crate::TopK::step) states, where `select` tells what of a batch, centered,
-    /// is active; also what it told.
-    pub(crate) fn step(
-        &mut self,
-        batch: &Matrix,
+impl Reconstruction<'_> {
+    /// Of the loss
+    ///
+    /// L = Σ wₘ·mean ‖x − x̂ₘ‖² + α·(mean ‖e − ê‖²)/v,
+    ///
+    /// where x̂ₘ is reconstructed from the latents before the end of the m-th prefix, e is the residual of all, held fixed, ê
+    /// what the dead latents make of x, and v the mean of ‖e − mean e‖². `select` tells what of a batch is active; targets
+    /// that are predicted in part already are what is left of them.
+    pub(crate) fn gradients(
+        &self,
+        parameters: &Parameters,
+        batch: Batch<'_>,
         step: &Step,
         select: impl FnOnce(&Matrix, &Parameters) -> Result<Codes>,
-    ) -> Result<(Report, Codes)> {
+    ) -> Result<Gradients> {
         step.check()?;
-        if batch.n_rows() == 0 {
-            return Err(SaeError::Empty { what: "the batch" });
-        }
-        finite("the activations", batch.values(), batch.n_columns(), LEAVE_OUT)?;
-        let Parameters { decoder, decoder_bias, .. } = &self.parameters;
-        let inputs = centered(batch, &decoder_bias.numbers)?;
-        let codes = select(&inputs, &self.parameters)?;
-        let mut residual = codes.decode(decoder.rows(), &decoder_bias.numbers)?;
-        lacking(&mut residual, batch);
-        let n = batch.n_rows() as f64;
-        let squared_error = squared(&residual) / n;
-        let by_decoded = scaled(&residual, -2.0 / n);
-        let by_value = codes.products(&by_decoded, decoder.rows())?;
-        let dead = self.dead();
-        let aux = self.aux(&dead, &inputs, &residual)?;
-        let pull = |codes, by_value, inputs, by_decoded| Pull {
-            codes,
-            by_value,
-            inputs,
-            by_decoded,
-            n_with_bias: batch.n_rows(),
-            centers: true,
-        };
-        let loss = squared_error + aux.as_ref().map_or(0.0, |aux| aux.loss);
-        let gradient_norm = if let Some(aux) = aux {
-            // Each row a second time, with the dead latents.
-            let codes = codes.clone().below(&aux.codes)?;
-            let by_value = [by_value, aux.by_value].concat();
-            let by_decoded = by_decoded.below(&aux.by_decoded)?;
-            let inputs = inputs.clone().below(&inputs)?;
-            let pull = pull(&codes, &by_value, &inputs, &by_decoded);
-            self.parameters.descend(&pull, step, Length::One)?
+        batch.check()?;
+        let n = batch.inputs.n_rows() as f64;
+        let forward = parameters.forward(batch, self.centers, select)?;
+        let decoder = parameters.decoder.rows();
+        let mut blocks = Vec::new();
+        let mut penalty = 0.0;
+        if let [(_, weight)] = self.prefixes {
+            let by_decoded = scaled(&forward.residual, -2.0 * weight / n);
+            let by_value = forward.codes.products(&by_decoded, decoder)?;
+            penalty += (weight - 1.0) * forward.squared_error;
+            blocks.push((forward.codes.clone(), by_value, by_decoded));
         } else {
-            let pull = pull(&codes, &by_value, &inputs, &by_decoded);
-            self.parameters.descend(&pull, step, Length::One)?
+            // From the last prefix to the first: what is left over grows by what the group between two prefixes decodes to,
+            // and a latent takes part in the losses of its own prefix and of all after it.
+            let mut left = forward.residual.clone();
+            let mut sum = Matrix::zeros(left.n_rows(), left.n_columns());
+            let zero = vec![0.0; left.n_columns()];
+            penalty -= forward.squared_error;
+            for at in (0..self.prefixes.len()).rev() {
+                let (end, weight) = self.prefixes[at];
+                let start = at.checked_sub(1).map_or(0, |before| self.prefixes[before].0);
+                penalty += weight * squared(&left) / n;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "gradients are single precision"
+                )]
+                add_scaled(&mut sum, &left, (-2.0 * weight / n) as f32);
+                let group = forward
+                    .codes
+                    .clone()
+                    .map(|latent, value| (start..end).contains(&latent).then_some(value));
+                add_scaled(&mut left, &group.decode(decoder, &zero)?, 1.0);
+                let by_value = group.products(&sum, decoder)?;
+                blocks.push((group, by_value, sum.clone()));
+            }
+            blocks.reverse();
+        }
+        let dead = if self.aux.is_some() { parameters.dead(step.dead_after) } else { Vec::new() };
+        if let Some(aux) = self.aux
+            && let Some((loss, block)) =
+                revive(aux, parameters, &dead, &forward.inputs, &forward.residual)?
+        {
+            penalty += loss;
+            blocks.push(block);
+        }
+        let report = parameters.report(batch, step, forward.squared_error, penalty, &forward.codes);
+        let n_blocks = blocks.len();
+        let mut blocks = blocks.into_iter();
+        let (mut stacked, mut by_value, mut by_decoded) = blocks.next().unwrap_or_else(|| {
+            (forward.codes.clone(), Vec::new(), Matrix::zeros(0, decoder.n_columns()))
+        });
+        for (codes, values, decoded) in blocks {
+            stacked = stacked.below(&codes)?;
+            by_value.extend(values);
+            by_decoded = by_decoded.below(&decoded)?;
+        }
+        Ok(Gradients {
+            report,
+            codes: forward.codes,
+            inputs: forward.inputs,
+            by_decoded,
+            stacked: (n_blocks > 1).then_some(stacked),
+            by_value,
+            centers: self.centers,
+        })
+    }
+}
+
+impl Gradients {
+    /// Takes the step; what was found before it.
+    pub(crate) fn descend(
+        self,
+        parameters: &mut Parameters,
+        others: &mut [(&mut Bias, Vec<f32>)],
+        step: &Step,
+        length: Length,
+    ) -> Result<(Report, Codes)> {
+        let pull = Pull {
+            codes: self.stacked.as_ref().unwrap_or(&self.codes),
+            by_encoder: &self.by_value,
+            by_encoder_bias: Vec::new(),
+            inputs: &self.inputs,
+            by_decoded: &self.by_decoded,
+            n_with_bias: self.inputs.n_rows(),
+            centers: self.centers,
+            length,
+            along_decoder: &[],
+            shared_encoder: None,
         };
-        self.idle.iter_mut().for_each(|idle| *idle += batch.n_rows() as u64);
-        for latent in codes.latents() {
-            self.idle[*latent as usize] = 0;
-        }
-        let l0 = codes.values().len() as f64 / n;
-        let n_dead = dead.len();
-        Ok((Report { loss, squared_error, l0, n_dead, gradient_norm }, codes))
-    }
-
-    /// What dead latents make of the residual; none if none is dead, or nothing is left over.
-    fn aux(&self, dead: &[u32], inputs: &Matrix, residual: &Matrix) -> Result<Option<AuxPull>> {
-        let Some(aux) = &self.aux else { return Ok(None) };
-        let n = residual.n_rows() as f64;
-        let variance = squared_from_mean(residual) / n;
-        if dead.is_empty() || aux.coefficient == 0.0 || variance == 0.0 {
-            return Ok(None);
-        }
-        let rows: Vec<usize> = dead.iter().map(|latent| *latent as usize).collect();
-        let Parameters { encoder, decoder, encoder_bias, .. } = &self.parameters;
-        let (encoder, of_dead) = (encoder.rows().select(&rows), decoder.rows().select(&rows));
-        let bias: Vec<f32> = rows.iter().map(|latent| encoder_bias.numbers[*latent]).collect();
-        let codes = top_k_codes(inputs, &encoder, &bias, aux.k.min(dead.len()))?;
-        // e − ê.
-        let mut left = codes.decode(&of_dead, &vec![0.0; of_dead.n_columns()])?;
-        lacking(&mut left, residual);
-        let weight = aux.coefficient / (variance * n);
-        let loss = weight * squared(&left);
-        let by_decoded = scaled(&left, -2.0 * weight);
-        let by_value = codes.products(&by_decoded, &of_dead)?;
-        let codes = codes.renamed(dead, encoder_bias.numbers.len())?;
-        Ok(Some(AuxPull { loss, codes, by_value, by_decoded }))
+        let gradient_norm = parameters.descend(&pull, others, step)?;
+        parameters.count(&self.codes, self.inputs.n_rows());
+        Ok((Report { gradient_norm, ..self.report }, self.codes))
     }
 }
 
-/// The auxiliary loss, and what it changes by.
-struct AuxPull {
-    loss: f64,
-    codes: Codes,
-    by_value: Vec<f32>,
-    by_decoded: Matrix,
-}
+/// What is active, the gradient by its values, and by what it decodes to.
+type Block = (Codes, Vec<f32>, Matrix);
 
-/// Numbers that one task takes; sums add up tasks in order.
-const TASK: usize = 1 << 14;
-
-/// Σ of squares.
-fn squared(rows: &Matrix) -> f64 {
-    let of_task = |numbers: &[f32]| -> f64 {
-        numbers.iter().map(|number| f64::from(*number) * f64::from(*number)).sum()
-    };
-    rows.values().par_chunks(TASK).map(of_task).collect::<Vec<f64>>().into_iter().sum()
-}
-
-/// In the place of each number, what it lacks to that of other rows.
-fn lacking(rows: &mut Matrix, of: &Matrix) {
-    let tasks = rows.values_mut().par_chunks_mut(TASK).zip(of.values().par_chunks(TASK));
-    tasks.for_each(|(rows, of)| {
-        rows.iter_mut().zip(of).for_each(|(number, of)| *number = of - *number);
-    });
-}
-
-/// Σ of squared distances from the mean row.
-pub(crate) fn squared_from_mean(rows: &Matrix) -> f64 {
-    let mut sum = vec![0.0_f64; rows.n_columns()];
-    for row in rows.rows() {
-        sum.iter_mut().zip(row).for_each(|(sum, number)| *sum += f64::from(*number));
+/// The loss of dead latents, and its gradient; none if none is dead, or nothing is left over.
+fn revive(
+    aux: &Aux,
+    parameters: &Parameters,
+    dead: &[u32],
+    inputs: &Matrix,
+    residual: &Matrix,
+) -> Result<Option<(f64, Block)>> {
+    let n = residual.n_rows() as f64;
+    let variance = squared_from_mean(residual) / n;
+    if dead.is_empty() || aux.coefficient == 0.0 || variance == 0.0 {
+        return Ok(None);
     }
-    let mean: Vec<f64> = sum.into_iter().map(|sum| sum / rows.n_rows() as f64).collect();
-    let of_row = |row: &[f32]| -> f64 {
-        let gaps = row.iter().zip(&mean).map(|(number, mean)| f64::from(*number) - mean);
-        gaps.map(|gap| gap * gap).sum()
-    };
-    rows.rows().map(of_row).sum()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "gradients are single precision")]
-fn scaled(rows: &Matrix, by: f64) -> Matrix {
-    let mut rows = rows.clone();
-    rows.values_mut().par_chunks_mut(TASK).for_each(|numbers| {
-        for number in numbers {
-            *number = (f64::from(*number) * by) as f32;
-        }
-    });
-    rows
+    let rows: Vec<usize> = dead.iter().map(|latent| *latent as usize).collect();
+    let Parameters { encoder, decoder, encoder_bias, .. } = parameters;
+    let (encoder, of_dead) = (encoder.rows().select(&rows), decoder.rows().select(&rows));
+    let bias: Vec<f32> = rows.iter().map(|latent| encoder_bias.numbers[*latent]).collect();
+    let codes = top_k_codes(inputs, &encoder, &bias, aux.k.min(dead.len()))?;
+    // e − ê.
+    let mut left = codes.decode(&of_dead, &vec![0.0; of_dead.n_columns()])?;
+    lacking(&mut left, residual);
+    let weight = aux.coefficient / (variance * n);
+    let loss = weight * squared(&left);
+    let by_decoded = scaled(&left, -2.0 * weight);
+    let by_value = codes.products(&by_decoded, &of_dead)?;
+    let codes = codes.renamed(dead, parameters.n_latents())?;
+    Ok(Some((loss, (codes, by_value, by_decoded))))
 }

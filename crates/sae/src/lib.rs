@@ -13,21 +13,42 @@
 //! bit for any number of threads.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
+mod batch;
 mod batch_top_k;
+#[cfg(test)]
+mod dense;
 mod dictionary;
 mod error;
+mod gated;
+mod jump_relu;
 mod k_sparse;
+mod matryoshka;
 mod median;
+mod p_anneal;
 mod parameters;
+mod penalized;
+mod relu;
 mod scaling;
+mod state;
 mod step;
 mod top_k;
+mod transcoder;
+mod unit_relu;
 
+pub use batch::Batch;
 pub use batch_top_k::{BatchTopK, BatchTopKConfig};
 pub use dictionary::{Activation, Dictionary, Parts};
 pub use error::{Result, SaeError};
+pub use gated::{Gated, GatedConfig};
+pub use jump_relu::{JumpRelu, JumpReluConfig, Sparsity};
 pub use k_sparse::Aux;
+pub use matryoshka::{Matryoshka, MatryoshkaConfig};
 pub use median::geometric_median;
+pub use p_anneal::{PAnneal, PAnnealConfig};
+pub use parameters::Freeze;
+pub use relu::{Relu, ReluConfig};
 pub use scaling::Scaling;
 pub use step::{Report, Step};
 pub use top_k::{TopK, TopKConfig};
+pub use transcoder::{Transcoder, TranscoderConfig};
+pub use unit_relu::{UnitRelu, UnitReluConfig};

@@ -1,20 +1,20 @@
 //! `TopK`: the k largest pre-activations are active, and dead latents learn from what the others leave over.
 //!
 //! # Source
-//! Gao et al. 2024 (arXiv 2406.04093). α and `k_aux` of [`Aux::of_run`], the beginning, the clipped gradient and rows of
+//! Gao et al. 2024 (arXiv 2406.04093). α and `k_aux` of [`Aux::of_width`], the beginning, the clipped gradient and rows of
 //! length 1 are those of `dictionary_learning`'s `TopKTrainer`.
-//!
-//! Here is the step alone. Batches, learning rates and checkpoints are the caller's; a dictionary in training cannot be
-//! stored yet.
 
 use kernels::Matrix;
-use kernels::dictionary::top_k_codes;
+use kernels::dictionary::{Length, top_k_codes};
 use seed::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::dictionary::{Activation, Dictionary};
+use crate::batch::Batch;
+use crate::dictionary::{Activation, Dictionary, active};
 use crate::error::Result;
-use crate::k_sparse::{Aux, KSparse};
+use crate::k_sparse::{Aux, Reconstruction};
+use crate::median::geometric_median;
+use crate::parameters::Parameters;
 use crate::step::{Report, Step};
 
 /// Settings.
@@ -25,7 +25,7 @@ pub struct TopKConfig {
     pub n_latents: usize,
     /// Active latents of a row.
     pub k: usize,
-    /// What revives dead latents, [`Aux::of_run`] for instance.
+    /// What revives dead latents, [`Aux::of_width`] for instance.
     pub aux: Option<Aux>,
 }
 
@@ -37,24 +37,24 @@ pub struct TopKConfig {
 ///
 /// ```
 /// use kernels::Matrix;
-/// use sae::{Step, TopK, TopKConfig};
+/// use sae::{Batch, Step, TopK, TopKConfig};
 /// use seed::Seed;
 ///
 /// let rows = Matrix::from_rows(4, 2, vec![1.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 3.0])?;
 /// let config = TopKConfig { n_latents: 8, k: 1, aux: None };
 /// let mut sae = TopK::new(&config, &rows, &mut Seed::new(3).stream("example", "init"))?;
-/// let first = sae.step(&rows, &Step::new(1, 0.01))?;
+/// let first = sae.step(Batch::of(&rows), &Step::new(1, 0.01))?;
 /// for t in 2..400 {
-///     sae.step(&rows, &Step::new(t, 0.01))?;
+///     sae.step(Batch::of(&rows), &Step::new(t, 0.01))?;
 /// }
-/// let last = sae.step(&rows, &Step::new(400, 0.01))?;
+/// let last = sae.step(Batch::of(&rows), &Step::new(400, 0.01))?;
 /// assert!(last.squared_error < 0.1 * first.squared_error);
 /// # Ok::<(), sae::SaeError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopK {
-    k: usize,
-    trained: KSparse,
+    config: TopKConfig,
+    pub(crate) parameters: Parameters,
 }
 
 impl TopK {
@@ -63,10 +63,13 @@ impl TopK {
     ///
     /// # Errors
     /// [`SaeError::Range`](crate::SaeError::Range) for a k of 0 or beyond the latents, a `k_aux` of 0 or a negative α, and as
-    /// [`geometric_median`](crate::geometric_median).
+    /// [`geometric_median`].
     pub fn new(config: &TopKConfig, sample: &Matrix, rng: &mut Rng) -> Result<Self> {
         let TopKConfig { n_latents, k, aux } = config;
-        Ok(Self { k: *k, trained: KSparse::new(*n_latents, *k, aux.clone(), sample, rng)? })
+        active(*k, *n_latents)?;
+        aux.as_ref().map_or(Ok(()), Aux::check)?;
+        let parameters = Parameters::random(*n_latents, geometric_median(sample)?, 1.0, rng)?;
+        Ok(Self { config: config.clone(), parameters })
     }
 
     /// The dictionary as it is now.
@@ -74,12 +77,7 @@ impl TopK {
     /// # Errors
     /// As [`Dictionary::new`].
     pub fn dictionary(&self) -> Result<Dictionary> {
-        self.trained.dictionary(Activation::TopK { k: self.k })
-    }
-
-    /// Latents that count as dead, in ascending order; none without an auxiliary loss.
-    pub fn dead(&self) -> Vec<u32> {
-        self.trained.dead()
+        Dictionary::new(self.parameters.parts(Activation::TopK { k: self.config.k }, true))
     }
 
     /// One step on a batch, against
@@ -89,265 +87,124 @@ impl TopK {
     ///
     /// Rows of the decoder keep length 1: the part of the gradient along them is taken out first.
     ///
-    /// # Shapes
-    /// `batch` `[row, d]`.
-    ///
     /// # Determinism
     /// The same bits for any number of threads; the last bits depend on the CPU class.
     ///
     /// # Errors
     /// [`NotFinite`](crate::SaeError::NotFinite) for activations, [`Diverged`](crate::SaeError::Diverged) for a gradient that
     /// is not finite, [`Sizes`](crate::SaeError::Sizes) for another width, [`Empty`](crate::SaeError::Empty) without rows,
-    /// [`Range`](crate::SaeError::Range) for settings of the step. The dictionary stays as it was.
-    pub fn step(&mut self, batch: &Matrix, step: &Step) -> Result<Report> {
-        let k = self.k;
-        let (report, _) = self.trained.step(batch, step, |inputs, parameters| {
-            let bias = &parameters.encoder_bias.numbers;
-            Ok(top_k_codes(inputs, parameters.encoder.rows(), bias, k)?)
-        })?;
-        Ok(report)
+    /// [`Targets`](crate::SaeError::Targets) for other targets than the inputs, [`Range`](crate::SaeError::Range) for settings
+    /// of the step. The dictionary stays as it was.
+    pub fn step(&mut self, batch: Batch<'_>, step: &Step) -> Result<Report> {
+        batch.reconstructs()?;
+        let TopKConfig { n_latents, k, aux } = &self.config;
+        let k = step.k(*k, *n_latents);
+        let reconstruction =
+            Reconstruction { prefixes: &[(*n_latents, 1.0)], aux: aux.as_ref(), centers: true };
+        let gradients =
+            reconstruction.gradients(&self.parameters, batch, step, |inputs, parameters| {
+                let bias = &parameters.encoder_bias.numbers;
+                Ok(top_k_codes(inputs, parameters.encoder.rows(), bias, k)?)
+            })?;
+        Ok(gradients.descend(&mut self.parameters, &mut [], step, Length::One)?.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::squared_from_mean;
+    use crate::dense::{Dense, disturb, gradients, n_found, plain, random, sparse, squares, truth};
     use crate::error::SaeError;
-    use crate::k_sparse::squared_from_mean;
-    use crate::parameters::Parameters;
     use seed::Seed;
-
-    fn random(n_rows: usize, width: usize, purpose: &str) -> Matrix {
-        let mut rng = Seed::new(7).stream("sae", purpose);
-        #[expect(clippy::cast_possible_truncation, reason = "32 bits are enough for a test")]
-        let numbers = (0..n_rows * width).map(|_| rng.normal() as f32).collect();
-        Matrix::from_rows(n_rows, width, numbers).unwrap()
-    }
 
     fn sae(config: &TopKConfig, sample: &Matrix) -> TopK {
         TopK::new(config, sample, &mut Seed::new(7).stream("sae", "init")).unwrap()
     }
 
-    /// Rows that are sums of two of sixteen directions.
-    fn sparse(n_rows: usize, truth: &Matrix, seed: u64) -> Matrix {
-        let mut rng = Seed::new(seed).stream("sae", "sparse");
-        let mut rows = Matrix::zeros(n_rows, truth.n_columns());
-        for row in 0..n_rows {
-            for _ in 0..2 {
-                let direction = rng.below(truth.n_rows());
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "32 bits are enough for a test"
-                )]
-                let size = 1.0 + rng.uniform() as f32;
-                let sum = rows.row_mut(row).iter_mut().zip(truth.row(direction));
-                sum.for_each(|(sum, x)| *sum += size * x);
-            }
+    /// The k largest of some that are positive; 0 for the others.
+    pub(crate) fn largest(pre: &[f64], k: usize, among: impl Fn(usize) -> bool) -> Vec<f64> {
+        let mut order: Vec<usize> = (0..pre.len()).filter(|latent| among(*latent)).collect();
+        order.sort_by(|a, b| pre[*b].total_cmp(&pre[*a]));
+        let mut values = vec![0.0; pre.len()];
+        for latent in order.into_iter().take(k) {
+            values[latent] = pre[latent].max(0.0);
         }
-        rows
+        values
     }
 
-    /// Dense, and in double precision.
-    struct Dense {
-        encoder: Vec<f64>,
-        decoder: Vec<f64>,
-        encoder_bias: Vec<f64>,
-        decoder_bias: Vec<f64>,
-    }
-
-    impl Dense {
-        fn of(parameters: &Parameters) -> Self {
-            let double = |numbers: &[f32]| numbers.iter().map(|x| f64::from(*x)).collect();
-            Self {
-                encoder: double(parameters.encoder.rows().values()),
-                decoder: double(parameters.decoder.rows().values()),
-                encoder_bias: double(&parameters.encoder_bias.numbers),
-                decoder_bias: double(&parameters.decoder_bias.numbers),
-            }
-        }
-
-        fn all(&mut self) -> [&mut Vec<f64>; 4] {
-            [&mut self.encoder, &mut self.decoder, &mut self.encoder_bias, &mut self.decoder_bias]
-        }
-
-        /// The sum over the k latents of some whose pre-activations are largest and positive.
-        fn decoded(&self, x: &[f64], k: usize, among: impl Fn(usize) -> bool) -> Vec<f64> {
-            let d = x.len();
-            let dot = |latent: usize| -> f64 {
-                let pairs = x.iter().zip(&self.decoder_bias).zip(&self.encoder[latent * d..]);
-                pairs.map(|((x, center), w)| (x - center) * w).sum()
-            };
-            let n = self.encoder_bias.len();
-            let mut all: Vec<(usize, f64)> = (0..n)
-                .filter(|latent| among(*latent))
-                .map(|latent| (latent, dot(latent) + self.encoder_bias[latent]))
-                .collect();
-            all.sort_by(|a, b| b.1.total_cmp(&a.1));
-            let mut sum = vec![0.0; d];
-            for (latent, value) in all.into_iter().take(k).filter(|(_, value)| *value > 0.0) {
-                let row = sum.iter_mut().zip(&self.decoder[latent * d..]);
-                row.for_each(|(sum, w)| *sum += value * w);
-            }
-            sum
-        }
-
-        /// x − x̂, row after row.
-        fn residuals(&self, batch: &Matrix, k: usize) -> Vec<Vec<f64>> {
-            let of = |row: &[f32]| {
-                let x: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
-                let decoded = self.decoded(&x, k, |_| true);
-                let all = x.iter().zip(decoded).zip(&self.decoder_bias);
-                all.map(|((x, decoded), bias)| x - decoded - bias).collect()
-            };
-            batch.rows().map(of).collect()
-        }
-
-        /// The loss, with the residuals that the auxiliary loss is about held fixed.
-        fn loss(
-            &self,
-            batch: &Matrix,
-            config: &TopKConfig,
-            dead: &[u32],
-            fixed: &[Vec<f64>],
-        ) -> f64 {
-            let n = batch.n_rows() as f64;
-            let squares = |rows: &[Vec<f64>]| rows.iter().flatten().map(|e| e * e).sum::<f64>();
-            let mut loss = squares(&self.residuals(batch, config.k)) / n;
-            if let (Some(aux), false) = (&config.aux, dead.is_empty()) {
-                let d = batch.n_columns();
-                let mean: Vec<f64> =
-                    (0..d).map(|at| fixed.iter().map(|row| row[at]).sum::<f64>() / n).collect();
-                let gaps: Vec<Vec<f64>> = fixed
-                    .iter()
-                    .map(|row| row.iter().zip(&mean).map(|(e, mean)| e - mean).collect())
-                    .collect();
-                let left: Vec<Vec<f64>> = batch
-                    .rows()
-                    .zip(fixed)
-                    .map(|(row, e)| {
-                        let x: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
-                        let is_dead = |latent| dead.iter().any(|other| *other as usize == latent);
-                        let decoded = self.decoded(&x, aux.k, is_dead);
-                        e.iter().zip(decoded).map(|(e, decoded)| e - decoded).collect()
-                    })
-                    .collect();
-                loss += aux.coefficient * squares(&left) / squares(&gaps);
-            }
-            loss
-        }
-    }
-
-    /// Without decay of moments, the first moment after a step is the gradient.
     #[test]
     fn gradients_are_slopes_of_the_dense_loss() {
-        let (n, d) = (20, 6);
-        let aux = Aux { k: 2, coefficient: 0.7, dead_after: 100 };
-        let config = TopKConfig { n_latents: n, k: 3, aux: Some(aux) };
+        let d = 6;
+        let aux = Aux { k: 2, coefficient: 0.7 };
+        let config = TopKConfig { n_latents: 20, k: 3, aux: Some(aux.clone()) };
         let batch = random(24, d, "batch");
         let mut sae = sae(&config, &batch);
-        // Biases and encoder of their own, so that nothing is tested at a special point.
-        let other = random(n, d, "encoder");
-        let encoder = sae.trained.parameters.encoder.rows_mut().values_mut();
-        encoder.iter_mut().zip(other.values()).for_each(|(w, other)| *w += 0.3 * other);
-        sae.trained.parameters.encoder_bias.numbers = random(1, n, "bias").into_values();
-        sae.trained.idle = (0..20).map(|latent| if latent % 4 == 0 { 100 } else { 0 }).collect();
-        let dead = sae.dead();
-        assert_eq!(dead, [0, 4, 8, 12, 16]);
-
-        let mut dense = Dense::of(&sae.trained.parameters);
-        let fixed = dense.residuals(&batch, config.k);
-        let mut slopes: Vec<Vec<f64>> = Vec::new();
-        for which in 0..4 {
-            let n_numbers = dense.all()[which].len();
-            let slope = |at: usize| {
-                let mut at_shift = |shift: f64| {
-                    dense.all()[which][at] += shift;
-                    let loss = dense.loss(&batch, &config, &dead, &fixed);
-                    dense.all()[which][at] -= shift;
-                    loss
-                };
-                (at_shift(1e-6) - at_shift(-1e-6)) / 2e-6
-            };
-            slopes.push((0..n_numbers).map(slope).collect());
-        }
-        // Of the decoder's the part along each row is taken out.
-        let decoder = Dense::of(&sae.trained.parameters).decoder;
-        for (slopes, row) in slopes[1].chunks_mut(d).zip(decoder.chunks(d)) {
-            let along: f64 = slopes.iter().zip(row).map(|(slope, w)| slope * w).sum();
-            slopes.iter_mut().zip(row).for_each(|(slope, w)| *slope -= along * w);
-        }
-        let expected_loss = dense.loss(&batch, &config, &dead, &fixed);
-
-        let step =
-            Step { decays: [0.0; 2], max_gradient_norm: f64::INFINITY, ..Step::new(1, 1e-3) };
-        let report = sae.step(&batch, &step).unwrap();
-        assert!((report.loss / expected_loss - 1.0).abs() < 1e-5);
+        disturb(&mut sae.parameters, true);
+        sae.parameters.idle = (0..20).map(|latent| if latent % 4 == 0 { 100 } else { 0 }).collect();
+        assert_eq!(sae.parameters.dead(100), [0, 4, 8, 12, 16]);
+        let dense = Dense::of(&sae.parameters, &[]);
+        let residuals = |dense: &Dense| -> Vec<Vec<f64>> {
+            let of_row =
+                |row: &[f32]| dense.residual(row, &largest(&dense.pre(row, true), 3, |_| true));
+            batch.rows().map(of_row).collect()
+        };
+        let fixed = residuals(&dense);
+        let mean: Vec<f64> =
+            (0..d).map(|at| fixed.iter().map(|row| row[at]).sum::<f64>() / 24.0).collect();
+        let gaps = fixed.iter().flat_map(|row| row.iter().zip(&mean).map(|(e, mean)| e - mean));
+        let variance = squares(&gaps.collect::<Vec<f64>>());
+        let loss = |dense: &Dense| {
+            let error: f64 = residuals(dense).iter().map(|e| squares(e)).sum();
+            let left = batch.rows().zip(&fixed).map(|(row, e)| {
+                let revived = largest(&dense.pre(row, true), 2, |latent| latent % 4 == 0);
+                let each = e.iter().zip(dense.sum(&revived)).map(|(e, sum)| e - sum);
+                squares(&each.collect::<Vec<f64>>())
+            });
+            error / 24.0 + aux.coefficient * left.sum::<f64>() / variance
+        };
+        let report = sae.step(Batch::of(&batch), &Step { dead_after: 100, ..plain() }).unwrap();
+        assert!((report.loss / loss(&dense) - 1.0).abs() < 1e-5);
         assert_eq!((report.n_dead, report.l0 <= 3.0), (5, true));
-        let Parameters { encoder, decoder, encoder_bias, decoder_bias } = &sae.trained.parameters;
-        let found = [
-            encoder.moments()[0],
-            decoder.moments()[0],
-            &encoder_bias.moments()[0],
-            &decoder_bias.moments()[0],
-        ];
-        let mut squares = 0.0;
-        for (found, slopes) in found.iter().zip(&slopes) {
-            assert_eq!(found.len(), slopes.len());
-            for (found, slope) in found.iter().zip(slopes) {
-                let gap = (f64::from(*found) - slope).abs();
-                assert!(gap < 2e-5 * (1.0 + slope.abs()), "{found} and {slope}");
-                squares += slope * slope;
-            }
-        }
-        assert!((report.gradient_norm / squares.sqrt() - 1.0).abs() < 1e-4);
+        let norm = dense.agrees(&gradients(&sae.parameters), true, loss);
+        assert!((report.gradient_norm / norm - 1.0).abs() < 1e-4);
     }
 
     #[test]
     fn directions_that_rows_are_sums_of_are_found() {
-        let mut truth = random(16, 24, "truth");
-        truth.normalize_rows();
-        let sample = sparse(500, &truth, 0);
-        let aux = Some(Aux::of_run(24, 600 * 256));
-        let config = TopKConfig { n_latents: 32, k: 2, aux };
-        let mut sae = sae(&config, &sample);
+        let truth = truth();
+        let config = TopKConfig { n_latents: 32, k: 2, aux: Some(Aux::of_width(24)) };
+        let mut sae = sae(&config, &sparse(500, &truth, 0));
         for t in 1..=600 {
-            sae.step(&sparse(256, &truth, u64::from(t)), &Step::new(t, 3e-3)).unwrap();
+            let step = Step { dead_after: 7680, ..Step::new(t, 3e-3) };
+            sae.step(Batch::of(&sparse(256, &truth, u64::from(t))), &step).unwrap();
         }
         let found = sae.dictionary().unwrap();
-        let cosines = kernels::product_transposed(&truth, found.decoder()).unwrap();
-        let best = cosines.rows().map(|row| row.iter().copied().fold(0.0, f32::max));
-        let n_found = best.filter(|cosine| *cosine > 0.95).count();
+        let n_found = n_found(&truth, &found);
         assert!(n_found >= 15, "{n_found} of 16");
         let test = sparse(200, &truth, 10_000);
-        let decoded = found.decode(&found.encode(&test).unwrap()).unwrap();
-        let left: f64 = decoded
-            .values()
-            .iter()
-            .zip(test.values())
-            .map(|(a, b)| f64::from(a - b))
-            .map(|gap| gap * gap)
-            .sum();
+        let decoded = found.reconstruct(&test).unwrap();
+        let pairs = decoded.values().iter().zip(test.values());
+        let left: f64 = pairs.map(|(a, b)| f64::from(a - b)).map(|gap| gap * gap).sum();
         assert!(left < 0.1 * squared_from_mean(&test), "{left}");
     }
 
     /// Sixteen of 24 latents are needed, and all but eight are outdone by these at first.
     #[test]
     fn dead_latents_are_revived() {
-        let mut truth = random(16, 24, "truth");
-        truth.normalize_rows();
+        let truth = truth();
         let trained = |coefficient: f64| {
-            let aux = Some(Aux { k: 12, coefficient, dead_after: 2000 });
-            let config = TopKConfig { n_latents: 24, k: 2, aux };
+            let config = TopKConfig { n_latents: 24, k: 2, aux: Some(Aux { k: 12, coefficient }) };
             let mut sae = sae(&config, &sparse(500, &truth, 0));
-            let outdone = &mut sae.trained.parameters.encoder.rows_mut().values_mut()[8 * 24..];
+            let outdone = &mut sae.parameters.encoder.rows_mut().values_mut()[8 * 24..];
             for w in outdone {
                 *w *= 0.05;
             }
             let mut last = None;
             for t in 1..=600 {
-                last = Some(
-                    sae.step(&sparse(256, &truth, u64::from(t)), &Step::new(t, 3e-3)).unwrap(),
-                );
+                let step = Step { dead_after: 2000, ..Step::new(t, 3e-3) };
+                let batch = sparse(256, &truth, u64::from(t));
+                last = Some(sae.step(Batch::of(&batch), &step).unwrap());
             }
             last.unwrap()
         };
@@ -359,23 +216,34 @@ mod tests {
     }
 
     #[test]
+    fn k_begins_larger_where_it_anneals() {
+        let batch = random(50, 9, "batch");
+        let mut sae = sae(&TopKConfig { n_latents: 90, k: 2, aux: None }, &batch);
+        let l0 = |sae: &mut TopK, k_times| {
+            let step = Step { k_times, ..Step::new(1, 0.0) };
+            sae.step(Batch::of(&batch), &step).unwrap().l0
+        };
+        assert_eq!([l0(&mut sae, 4.0), l0(&mut sae, 1.0)], [8.0, 2.0]);
+    }
+
+    #[test]
     fn threads_change_no_bit() {
         let batch = random(700, 17, "batch");
-        let aux = Some(Aux { k: 5, coefficient: 0.1, dead_after: 1000 });
-        let config = TopKConfig { n_latents: 150, k: 4, aux };
+        let config = TopKConfig { n_latents: 150, k: 4, aux: Some(Aux { k: 5, coefficient: 0.1 }) };
         let with = |n_threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
             pool.install(|| {
                 let mut sae = sae(&config, &batch);
-                sae.trained.parameters.encoder_bias.numbers[..40].fill(-9.0);
+                sae.parameters.encoder_bias.numbers[..40].fill(-9.0);
                 for t in 1..6 {
-                    sae.step(&batch, &Step::new(t, 1e-3)).unwrap();
+                    let step = Step { dead_after: 1000, ..Step::new(t, 1e-3) };
+                    sae.step(Batch::of(&batch), &step).unwrap();
                 }
                 sae
             })
         };
         let one = with(1);
-        assert!(!one.dead().is_empty());
+        assert!(!one.parameters.dead(1000).is_empty());
         assert!(one == with(2) && one == with(4));
     }
 
@@ -385,17 +253,22 @@ mod tests {
         let config = TopKConfig { n_latents: 8, k: 2, aux: None };
         let mut sae = sae(&config, &batch);
         let before = sae.clone();
+        let mut step = |batch: &Matrix, step: &Step| sae.step(Batch::of(batch), step);
+        let first = Step::new(1, 0.1);
         let mut broken = batch.clone();
         broken.row_mut(3)[2] = f32::INFINITY;
-        let error = sae.step(&broken, &Step::new(1, 0.1)).unwrap_err().to_string();
+        let error = step(&broken, &first).unwrap_err().to_string();
         assert!(error.contains("number 2 of row 3 is inf"), "{error}");
         let mut huge = batch.clone();
         huge.row_mut(0)[0] = 1e30;
-        assert!(matches!(sae.step(&huge, &Step::new(1, 0.1)), Err(SaeError::Diverged { step: 1 })));
-        assert!(sae.step(&random(9, 5, "wide"), &Step::new(1, 0.1)).is_err());
-        assert!(sae.step(&Matrix::zeros(0, 4), &Step::new(1, 0.1)).is_err());
-        assert!(sae.step(&batch, &Step::new(0, 0.1)).is_err());
-        assert!(sae.step(&batch, &Step::new(1, f32::NAN)).is_err());
+        assert!(matches!(step(&huge, &first), Err(SaeError::Diverged { step: 1 })));
+        assert!(step(&random(9, 5, "wide"), &first).is_err());
+        assert!(step(&Matrix::zeros(0, 4), &first).is_err());
+        assert!(step(&batch, &Step::new(0, 0.1)).is_err());
+        assert!(step(&batch, &Step::new(1, f32::NAN)).is_err());
+        let other = batch.clone();
+        let targets = Batch { inputs: &batch, targets: &other };
+        assert!(matches!(sae.step(targets, &first), Err(SaeError::Targets)));
         assert!(sae == before);
         let new = |config: &TopKConfig, sample: &Matrix| {
             TopK::new(config, sample, &mut Seed::new(0).stream("sae", "init")).map(|_| ())
@@ -404,7 +277,7 @@ mod tests {
         assert!(new(&TopKConfig { k: 0, ..config.clone() }, &batch).is_err());
         assert!(new(&config, &Matrix::zeros(0, 4)).is_err());
         assert!(new(&config, &broken).unwrap_err().to_string().contains("the sample"));
-        let aux = Some(Aux { k: 1, coefficient: -1.0, dead_after: 1 });
+        let aux = Some(Aux { k: 1, coefficient: -1.0 });
         assert!(new(&TopKConfig { aux, ..config }, &batch).is_err());
     }
 }

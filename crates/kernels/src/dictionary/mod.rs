@@ -24,4 +24,4 @@ mod step;
 
 pub use codes::{ByLatent, Codes};
 pub use encode::{codes_above, top_k_codes};
-pub use step::{Atoms, Length};
+pub use step::{Atoms, Length, RowGradient};
