@@ -11,12 +11,12 @@ use seed::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
+use crate::checkpoint::Part;
 use crate::dictionary::{Activation, Dictionary, active};
 use crate::error::{Result, SaeError};
 use crate::k_sparse::{Aux, Reconstruction};
 use crate::median::geometric_median;
 use crate::parameters::Parameters;
-use crate::state::Part;
 use crate::step::{Report, Step};
 
 /// Settings.
@@ -31,14 +31,16 @@ pub struct BatchTopKConfig {
     pub aux: Option<Aux>,
     /// How much of the threshold is kept at a step: θ ← decay·θ + (1 − decay)·least.
     pub decay: f64,
-    /// Steps after which the threshold begins with the least value of one batch.
-    pub threshold_after: u32,
+    /// After which part of the run the threshold begins, with the least value of one batch.
+    pub threshold_from: f64,
 }
 
 impl BatchTopKConfig {
-    /// decay 0.999, after 1000 steps, as in `dictionary_learning`; after a tenth of the run, if that is sooner.
+    /// decay 0.999 from a tenth of the run on, as `dictionary_learning` has it from its 1000th step on; a smaller decay in a
+    /// run of less than 20,000 steps, so that the threshold is the mean of no more than a twentieth of the run.
     pub fn of_run(n_latents: usize, k: usize, aux: Option<Aux>, n_steps: u32) -> Self {
-        Self { n_latents, k, aux, decay: 0.999, threshold_after: 1000.min(n_steps / 10) }
+        let decay = 0.999_f64.min(1.0 - 20.0 / f64::from(n_steps.max(20)));
+        Self { n_latents, k, aux, decay, threshold_from: 0.1 }
     }
 }
 
@@ -148,16 +150,22 @@ impl BatchTopK {
         self.config.step((&mut self.parameters, &mut self.running), batch, step, &prefixes)
     }
 
-    pub(crate) fn others(&mut self) -> Vec<(String, Part<'_>)> {
-        vec![("threshold".to_owned(), Part::F64(self.running.numbers()))]
+    pub(crate) fn numbers(&mut self) -> Vec<(String, Part<'_>)> {
+        let mut all = self.parameters.numbers();
+        all.push(("threshold".to_owned(), Part::F64(self.running.numbers())));
+        all
     }
 }
 
 impl BatchTopKConfig {
     pub(crate) fn check(&self) -> Result<()> {
-        if !(0.0..=1.0).contains(&self.decay) {
-            let what = "the decay of the threshold";
-            return Err(SaeError::Range { what, got: self.decay, interval: "[0, 1]" });
+        for (what, got) in [
+            ("the decay of the threshold", self.decay),
+            ("the part of the run before the threshold begins", self.threshold_from),
+        ] {
+            if !(0.0..=1.0).contains(&got) {
+                return Err(SaeError::Range { what, got, interval: "[0, 1]" });
+            }
         }
         active(self.k, self.n_latents)?;
         self.aux.as_ref().map_or(Ok(()), Aux::check)
@@ -180,7 +188,7 @@ impl BatchTopKConfig {
                 largest(inputs, parameters, n_active, guess)
             })?;
         let (report, codes) = gradients.descend(parameters, &mut [], step, Length::One)?;
-        running.take(&codes, self.decay, step.t > self.threshold_after);
+        running.take(&codes, self.decay, step.progress > self.threshold_from);
         Ok(report)
     }
 }
@@ -263,7 +271,8 @@ mod tests {
         let mut least = Vec::new();
         for t in 1..=400 {
             let batch = random(200, 12, &format!("{t}"));
-            let report = sae.step(Batch::of(&batch), &Step::new(t, 1e-3)).unwrap();
+            let step = Step { progress: f64::from(t) / 400.0, ..Step::new(t, 1e-3) };
+            let report = sae.step(Batch::of(&batch), &step).unwrap();
             assert!((report.l0 - 4.0).abs() < 1e-9);
             least.push(sae.running.guess());
             assert_eq!(sae.running.numbers[2] > 0.0, t > 40);

@@ -1,5 +1,7 @@
 //! What can be wrong with activations or a dictionary.
 
+use std::path::{Path, PathBuf};
+
 use kernels::KernelError;
 use thiserror::Error;
 
@@ -59,7 +61,50 @@ pub enum SaeError {
         /// The step, from 1.
         step: u32,
     },
+    /// A name that is missing, or that two dictionaries of a run have.
+    #[error("the dictionary '{name}': each dictionary of a run needs a name of its own")]
+    Names {
+        /// The name.
+        name: String,
+    },
+    /// Scaled activations, and other activations that are to be predicted from them.
+    #[error("a transcoder takes activations as they are: set the scaling to none")]
+    Scaled,
+    /// What went wrong with one dictionary of a run.
+    #[error("the dictionary '{name}'")]
+    Member {
+        /// Its name.
+        name: String,
+        /// What went wrong.
+        source: Box<SaeError>,
+    },
+    /// A file that cannot be read or written.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A checkpoint that is damaged, or of another run.
+    #[error("{path}: {why}")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// Sizes that do not fit.
     #[error(transparent)]
     Sizes(#[from] KernelError),
+}
+
+impl SaeError {
+    /// What could not be done with a file.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
 }

@@ -12,12 +12,12 @@ use seed::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, lacking, scaled, squared, sums_by_latent};
+use crate::checkpoint::Part;
 use crate::dictionary::{Activation, Dictionary, active};
 use crate::error::Result;
 use crate::median::geometric_median;
 use crate::parameters::{Bias, Parameters, Pull};
 use crate::penalized::{not_negative, relu};
-use crate::state::Part;
 use crate::step::{Report, Step};
 
 /// Settings.
@@ -128,7 +128,9 @@ impl Gated {
         let sum: f64 = gates.values().iter().map(|gate| f64::from(*gate)).sum();
         let cost = penalty * sum + squared(&left) / n_rows as f64;
         #[expect(clippy::cast_possible_truncation, reason = "gradients are single precision")]
-        by_gate.iter_mut().for_each(|by| *by += penalty as f32);
+        for by in &mut by_gate {
+            *by += penalty as f32;
+        }
 
         // The way through magnitudes that are positive.
         let n_active = codes.values().len();
@@ -169,8 +171,9 @@ impl Gated {
         self.log_scales.numbers.iter().map(|log| libm::expf(*log)).collect()
     }
 
-    pub(crate) fn others(&mut self) -> Vec<(String, Part<'_>)> {
-        let mut all: Vec<_> = self.log_scales.parts("log_scales").into();
+    pub(crate) fn numbers(&mut self) -> Vec<(String, Part<'_>)> {
+        let mut all = self.parameters.numbers();
+        all.extend(self.log_scales.parts("log_scales"));
         all.extend(self.magnitude_bias.parts("magnitude_bias"));
         all
     }

@@ -13,8 +13,10 @@
 //! bit for any number of threads.
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare exact values"))]
 
+mod architecture;
 mod batch;
 mod batch_top_k;
+mod checkpoint;
 #[cfg(test)]
 mod dense;
 mod dictionary;
@@ -27,14 +29,17 @@ mod median;
 mod p_anneal;
 mod parameters;
 mod penalized;
+mod recipe;
 mod relu;
 mod scaling;
-mod state;
+mod schedule;
 mod step;
 mod top_k;
+mod trainer;
 mod transcoder;
 mod unit_relu;
 
+pub use architecture::{Architecture, Sae};
 pub use batch::Batch;
 pub use batch_top_k::{BatchTopK, BatchTopKConfig};
 pub use dictionary::{Activation, Dictionary, Parts};
@@ -46,9 +51,12 @@ pub use matryoshka::{Matryoshka, MatryoshkaConfig};
 pub use median::geometric_median;
 pub use p_anneal::{PAnneal, PAnnealConfig};
 pub use parameters::Freeze;
+pub use recipe::Recipe;
 pub use relu::{Relu, ReluConfig};
 pub use scaling::Scaling;
+pub use schedule::{Optimizer, Schedule};
 pub use step::{Report, Step};
 pub use top_k::{TopK, TopKConfig};
+pub use trainer::{Member, RunConfig, Trainer};
 pub use transcoder::{Transcoder, TranscoderConfig};
 pub use unit_relu::{UnitRelu, UnitReluConfig};

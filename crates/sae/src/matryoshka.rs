@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::batch_top_k::{BatchTopKConfig, Running};
+use crate::checkpoint::Part;
 use crate::dictionary::{Activation, Dictionary};
 use crate::error::{Result, SaeError};
 use crate::median::geometric_median;
 use crate::parameters::Parameters;
 use crate::penalized::positive;
-use crate::state::Part;
 use crate::step::{Report, Step};
 
 /// Settings.
@@ -128,8 +128,10 @@ impl Matryoshka {
         whole.step((&mut self.parameters, &mut self.running), batch, step, &prefixes)
     }
 
-    pub(crate) fn others(&mut self) -> Vec<(String, Part<'_>)> {
-        vec![("threshold".to_owned(), Part::F64(self.running.numbers()))]
+    pub(crate) fn numbers(&mut self) -> Vec<(String, Part<'_>)> {
+        let mut all = self.parameters.numbers();
+        all.push(("threshold".to_owned(), Part::F64(self.running.numbers())));
+        all
     }
 }
 

@@ -7,10 +7,10 @@ use seed::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, lacking, squared, squared_from_mean, sums_by_latent};
+use crate::checkpoint::Part;
 use crate::dictionary::{Activation, Parts, centered};
 use crate::error::{Result, SaeError};
 use crate::scaling::Scaling;
-use crate::state::Part;
 use crate::step::{Report, Step};
 
 /// Numbers with Adam's moments of them.

@@ -7,12 +7,12 @@
 //! Paper C (arXiv 2605.29358), section on its sparse autoencoders: λ = 5 where E‖x‖² = D; the beginning and the schedule are
 //! those of the April 2024 update that it refers to, rows of length 0.1 the usual choice in its range of 0.05 to 1.
 
-use kernels::Matrix;
 use kernels::dictionary::Length;
 use seed::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, sums_by_latent};
+use crate::checkpoint::Part;
 use crate::dictionary::{Activation, Dictionary, active};
 use crate::error::Result;
 use crate::parameters::Parameters;
@@ -113,12 +113,17 @@ impl Relu {
             }
         })
     }
+
+    pub(crate) fn numbers(&mut self) -> Vec<(String, Part<'_>)> {
+        self.parameters.numbers()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::dense::{Dense, disturb, gradients, n_found, plain, random, sparse, squares, truth};
+    use kernels::Matrix;
     use seed::Seed;
 
     fn sae(n_latents: usize, width: usize, penalty: f64) -> Relu {

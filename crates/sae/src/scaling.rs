@@ -73,7 +73,9 @@ impl Scaling {
         let mut scaled = x.clone();
         for row in scaled.values_mut().chunks_exact_mut(x.n_columns().max(1)) {
             let Some([shift, factor]) = self.of_row(row) else { return scaled };
-            row.iter_mut().for_each(|x| *x = (*x - shift) * factor);
+            for x in row {
+                *x = (*x - shift) * factor;
+            }
         }
         scaled
     }
@@ -83,7 +85,9 @@ impl Scaling {
         let rows = decoded.values_mut().chunks_exact_mut(x.n_columns().max(1));
         for (x, row) in x.rows().zip(rows) {
             let Some([shift, factor]) = self.of_row(x) else { return };
-            row.iter_mut().for_each(|x| *x = *x / factor + shift);
+            for x in row {
+                *x = *x / factor + shift;
+            }
         }
     }
 

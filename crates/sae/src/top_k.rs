@@ -10,6 +10,7 @@ use seed::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
+use crate::checkpoint::Part;
 use crate::dictionary::{Activation, Dictionary, active};
 use crate::error::Result;
 use crate::k_sparse::{Aux, Reconstruction};
@@ -107,6 +108,10 @@ impl TopK {
                 Ok(top_k_codes(inputs, parameters.encoder.rows(), bias, k)?)
             })?;
         Ok(gradients.descend(&mut self.parameters, &mut [], step, Length::One)?.0)
+    }
+
+    pub(crate) fn numbers(&mut self) -> Vec<(String, Part<'_>)> {
+        self.parameters.numbers()
     }
 }
 

@@ -11,11 +11,11 @@ use seed::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Batch, add_scaled, squared_from_mean};
+use crate::checkpoint::Part;
 use crate::dictionary::{Activation, Dictionary, Parts, active};
 use crate::error::Result;
 use crate::k_sparse::{Aux, Reconstruction};
 use crate::parameters::{Bias, Parameters, directions};
-use crate::state::Part;
 use crate::step::{Report, Step};
 
 /// Settings.
@@ -147,8 +147,10 @@ impl Transcoder {
         Ok(Some(Matrix::from_rows(out, width, self.skip.numbers.clone())?))
     }
 
-    pub(crate) fn others(&mut self) -> Vec<(String, Part<'_>)> {
-        self.skip.parts("skip").into()
+    pub(crate) fn numbers(&mut self) -> Vec<(String, Part<'_>)> {
+        let mut all = self.parameters.numbers();
+        all.extend(self.skip.parts("skip"));
+        all
     }
 }
 

@@ -14,12 +14,12 @@ use seed::{Rng, Seed};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
+use crate::checkpoint::Part;
 use crate::dictionary::{Activation, Dictionary, active, norms};
 use crate::error::{Result, SaeError};
 use crate::median::geometric_median;
 use crate::parameters::Parameters;
 use crate::penalized::{Penalty, not_negative, relu, step as penalized};
-use crate::state::Part;
 use crate::step::{Report, Step};
 
 /// Settings.
@@ -81,7 +81,7 @@ impl UnitRelu {
         not_negative("the penalty", config.penalty)?;
         let bounds = std::iter::once(0.0).chain(config.revive_at.iter().copied());
         let pairs = bounds.zip(config.revive_at.iter().copied().chain([1.0]));
-        if let Some((_, got)) = pairs.into_iter().find(|(a, b)| !(a <= b)) {
+        if let Some((_, got)) = pairs.into_iter().find(|(a, b)| a > b || b.is_nan()) {
             let what = "a part of the run after which dead latents are drawn anew";
             return Err(SaeError::Range { what, got, interval: "[0, 1], ascending" });
         }
@@ -168,8 +168,10 @@ impl UnitRelu {
         Ok(())
     }
 
-    pub(crate) fn others(&mut self) -> Vec<(String, Part<'_>)> {
-        vec![("n_revived".to_owned(), Part::U64(&mut self.n_revived))]
+    pub(crate) fn numbers(&mut self) -> Vec<(String, Part<'_>)> {
+        let mut all = self.parameters.numbers();
+        all.push(("n_revived".to_owned(), Part::U64(&mut self.n_revived)));
+        all
     }
 }
 
