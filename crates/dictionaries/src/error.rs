@@ -1,0 +1,58 @@
+//! What can go wrong in a run.
+
+use sae::SaeError;
+use thiserror::Error;
+
+/// The result of what can fail here.
+pub type Result<T> = std::result::Result<T, DictionariesError>;
+
+/// A source that has no rows to give, or a training that failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DictionariesError {
+    /// Fewer rows than a batch takes.
+    #[error(
+        "{what} has {got} rows, fewer than the {batch} of a batch: capture more, or take smaller batches"
+    )]
+    TooFew {
+        /// Where they are.
+        what: String,
+        /// Rows there.
+        got: u64,
+        /// Rows of a batch.
+        batch: usize,
+    },
+    /// A hook that a store does not have.
+    #[error("the store has no hook '{hook}'; it has {}", has.join(", "))]
+    Hook {
+        /// What was asked for.
+        hook: String,
+        /// What there is.
+        has: Vec<String>,
+    },
+    /// A place that is none of this source.
+    #[error(
+        "'{place}' is no place of these rows: the checkpoint is of another run, remove it to begin anew"
+    )]
+    Place {
+        /// What the checkpoint says.
+        place: String,
+    },
+    /// What the store says.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// What the dictionaries say.
+    #[error(transparent)]
+    Sae(#[from] SaeError),
+    /// What a matrix says.
+    #[error(transparent)]
+    Sizes(#[from] kernels::KernelError),
+    /// A file that cannot be removed.
+    #[error("cannot remove {path}")]
+    Io {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
