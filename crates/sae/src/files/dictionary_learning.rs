@@ -302,10 +302,8 @@ pub fn write(folder: &Path, dictionary: &Dictionary, about: &About) -> Result<()
         stored.push(Stored::matrix("encoder.weight", &parts.encoder));
         stored.push(Stored::matrix("decoder.weight", &parts.decoder.transposed()));
     }
-    if let Some(k) = k {
-        let k = i32::try_from(k).map_err(|_| lacks("k is beyond 32 bits"))?;
-        stored.push(Stored::count("k", k));
-    }
+    let k = k.map(i32::try_from).transpose().map_err(|_| lacks("k is beyond 32 bits"))?;
+    stored.extend(k.map(|k| Stored::count("k", k)));
     match &parts.activation {
         Activation::Relu => {}
         Activation::TopK { .. } => {
@@ -330,10 +328,12 @@ pub fn write(folder: &Path, dictionary: &Dictionary, about: &About) -> Result<()
         "dict_class": class.name(),
         "activation_dim": d,
         "dict_size": n,
-        "k": k,
         "lm_name": about.model,
         "submodule_name": about.hook,
     });
+    if let Some(k) = k {
+        trainer["k"] = k.into();
+    }
     for name in TRAINING {
         if let Some(value) = about.rest.get(*name) {
             trainer[*name] = Value::clone(value);
