@@ -83,6 +83,14 @@ test-parity n="20" seed="1": parity-tools
     {{ quote(tools / "parity/bin/python") }} crates/lm/tests/parity/draw.py random {{ quote(tools / "parity-cases") }} {{ n }} {{ seed }}
     cargo test --quiet --locked --package lm --test parity -- --cases {{ quote(absolute_path(tools) / "parity-cases") }}
 
+# Exchange random dictionaries with SAELens, dictionary_learning and sparsify, both ways (installs them and PyTorch).
+test-interchange n="20" seed="1": interchange-tools
+    @rm -rf {{ quote(tools / "interchange-cases") }}
+    {{ quote(tools / "interchange/bin/python") }} crates/sae/tests/interchange/make.py random {{ quote(tools / "interchange-cases") }} {{ n }} {{ seed }}
+    cargo test --quiet --locked --package sae --test interchange -- --cases {{ quote(absolute_path(tools) / "interchange-cases") }}
+    {{ quote(tools / "interchange/bin/python") }} crates/sae/tests/interchange/make.py check {{ quote(tools / "interchange-cases") }}
+    {{ quote(tools / "interchange/bin/python") }} crates/sae/tests/interchange/make.py loaders {{ quote(tools / "interchange-cases") }}
+
 # Damage files of every kind a million times, or as often as asked for, and read them (an hour; a word picks parsers).
 test-mutations cases="1000000" seed="8" *word:
     @{{ cmake }}
@@ -138,6 +146,11 @@ peer-tools:
 parity-tools:
     @test -x {{ quote(tools / "parity/bin/python") }} || python3 -m venv {{ quote(tools / "parity") }}
     @{{ quote(tools / "parity/bin/pip") }} install --quiet --disable-pip-version-check --requirement crates/lm/tests/parity/requirements.txt
+
+[private]
+interchange-tools:
+    @test -x {{ quote(tools / "interchange/bin/python") }} || python3 -m venv {{ quote(tools / "interchange") }}
+    @{{ quote(tools / "interchange/bin/pip") }} install --quiet --disable-pip-version-check --requirement crates/sae/tests/interchange/requirements.txt
 
 [private]
 notebook-tools *what:

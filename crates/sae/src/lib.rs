@@ -7,7 +7,8 @@
 //! - [`TopK`]: the k largest are active; dead latents learn from what is left over (Gao et al. 2024);
 //! - [`BatchTopK`]: the largest of a batch are active, and in use those above a threshold (Bussmann et al. 2024).
 //!
-//! Others, schedules, a trainer that feeds several from one stream, and files are still to come.
+//! Others, schedules, and a trainer that feeds several from one stream are still to come. [`files`] reads and writes
+//! dictionaries as other libraries do.
 //!
 //! Steps are those of `kernels::dictionary`, without dense work but for the encoder's product, and the same to the last
 //! bit for any number of threads.
@@ -21,6 +22,7 @@ mod checkpoint;
 mod dense;
 mod dictionary;
 mod error;
+pub mod files;
 mod gated;
 mod jump_relu;
 mod k_sparse;
