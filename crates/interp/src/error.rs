@@ -47,6 +47,9 @@ pub enum InterpError {
     /// A dictionary that cannot be made or used.
     #[error(transparent)]
     Dictionary(#[from] sae::SaeError),
+    /// A matrix without the eigenvectors that are needed.
+    #[error(transparent)]
+    Geometry(#[from] geometry::GeometryError),
     /// A statistic that does not exist.
     #[error(transparent)]
     Statistic(#[from] stats::StatsError),
@@ -63,7 +66,12 @@ pub(crate) fn finite(what: &'static str, rows: &Matrix) -> Result<()> {
         None => Ok(()),
         Some(place) => {
             let (row, column) = (place / rows.n_columns(), place % rows.n_columns());
-            Err(InterpError::NotFinite { what, row, column, value: f64::from(rows.values()[place]) })
+            Err(InterpError::NotFinite {
+                what,
+                row,
+                column,
+                value: f64::from(rows.values()[place]),
+            })
         }
     }
 }
@@ -72,9 +80,7 @@ pub(crate) fn finite(what: &'static str, rows: &Matrix) -> Result<()> {
 pub(crate) fn finite_list(what: &'static str, values: &[f64]) -> Result<()> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
-        Some(column) => {
-            Err(InterpError::NotFinite { what, row: 0, column, value: values[column] })
-        }
+        Some(column) => Err(InterpError::NotFinite { what, row: 0, column, value: values[column] }),
     }
 }
 

@@ -397,10 +397,8 @@ mod tests {
                 .sum()
         };
         let at = |m: &Matrix, r: usize, c: usize| f64::from(m.row(r)[c]);
-        let (top, bottom) = (
-            variance(&|r, c| at(&x, r, c) - at(&x_hat, r, c)),
-            variance(&|r, c| at(&x, r, c)),
-        );
+        let (top, bottom) =
+            (variance(&|r, c| at(&x, r, c) - at(&x_hat, r, c)), variance(&|r, c| at(&x, r, c)));
         near(all.fvu, top / bottom);
     }
 
