@@ -178,7 +178,9 @@ impl Fidelity {
             .with_min_len(64)
             .map(|row| Squares::of(x.row(row), x_hat.row(row)))
             .collect();
-        squares.iter().for_each(|row| self.add_row(row));
+        for row in &squares {
+            self.add_row(row);
+        }
         for latent in codes.latents() {
             self.n_active[*latent as usize] += 1;
         }

@@ -161,7 +161,9 @@ fn step(white: &[Matrix], w: &[f64], n: usize) -> Result<Vec<f64>> {
         let mut bent = product_transposed(block, &rows)?;
         let chunks = bent.values_mut().par_chunks_mut(64 * n);
         chunks.for_each(|values| {
-            values.iter_mut().for_each(|value| *value = libm::tanhf(*value));
+            for value in values {
+                *value = libm::tanhf(*value);
+            }
         });
         for row in bent.rows() {
             for (slope, value) in slopes.iter_mut().zip(row) {

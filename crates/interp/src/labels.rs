@@ -100,7 +100,9 @@ impl ConceptSets {
     pub fn select(&self, rows: &[usize]) -> Self {
         let mut selected =
             Self { n_concepts: self.n_concepts, starts: vec![0], concepts: Vec::new() };
-        rows.iter().for_each(|row| selected.push(self.row(*row)));
+        for row in rows {
+            selected.push(self.row(*row));
+        }
         selected
     }
 

@@ -16,11 +16,13 @@ mod concepts;
 mod confusion;
 mod error;
 mod fidelity;
+mod hierarchy;
 mod ica;
 mod labels;
 mod matching;
 mod moments;
 mod recovery;
+mod splice;
 
 pub use assignment::{Assignment, assign};
 pub use baselines::{
@@ -31,7 +33,15 @@ pub use concepts::{ConceptScores, Labeled, Pair, Recovered};
 pub use confusion::Confusion;
 pub use error::{InterpError, Result};
 pub use fidelity::{Fidelity, FidelityReport};
+pub use hierarchy::{
+    Absorption, AbsorptionRule, Coverage, Explained, Parent, Splitting, absorption, coverage,
+    splitting,
+};
 pub use ica::{IcaConfig, IndependentComponents, independent_components};
 pub use labels::{ConceptSets, parents};
 pub use matching::{MeanCorrelation, Stability, correlations, cosines, mcc_ica, stability};
 pub use recovery::{Recovery, firing, recover};
+pub use splice::{
+    CrossEntropies, ErrorControl, Losses, MatchedDraws, cross_entropies, error_control,
+    kl_divergences, kl_score, random_errors,
+};

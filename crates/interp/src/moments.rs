@@ -76,7 +76,9 @@ pub(crate) fn covariance(x: &Matrix) -> Result<(Vec<f64>, Vec<f64>)> {
             }
         }
     });
-    covariance.iter_mut().for_each(|sum| *sum /= n);
+    for sum in &mut covariance {
+        *sum /= n;
+    }
     for row in 0..d {
         for column in 0..row {
             covariance[row * d + column] = covariance[column * d + row];
@@ -91,7 +93,9 @@ pub(crate) fn mean(x: &Matrix) -> Vec<f64> {
     for row in x.rows() {
         mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
     }
-    mean.iter_mut().for_each(|sum| *sum /= x.n_rows() as f64);
+    for sum in &mut mean {
+        *sum /= x.n_rows() as f64;
+    }
     mean
 }
 
