@@ -61,9 +61,9 @@ impl WithSimd for InRegisters {
     }
 }
 
-/// The same by all threads, four times each.
+/// The same by all threads, about as long as an encoding takes, so that what else runs on the machine slows both alike.
 fn in_registers() -> usize {
-    let tasks = (0..4 * rayon::current_num_threads()).into_par_iter();
+    let tasks = (0..256 * rayon::current_num_threads()).into_par_iter();
     tasks.map(|_| Arch::new().dispatch(InRegisters)).sum()
 }
 
