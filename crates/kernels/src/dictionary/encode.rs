@@ -1,17 +1,27 @@
-//! What is active, found block by block of a dictionary.
+//! What is active, found tile by tile of pre-activations.
 
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::Codes;
-use crate::matrix::{Factor, multiply_into};
+use super::keep::{Above, Keep, Largest};
+use super::panels::{Aligned, lay, tile};
 use crate::{KernelError, Matrix};
 
 /// Rows of a batch that one task encodes.
-const TASK_ROWS: usize = 512;
-/// Latents whose pre-activations are looked at together: those of a task stay in the cache of a core.
-const BLOCK: usize = 128;
-/// Pre-activations that are compared together before any is looked at alone.
-const CHUNK: usize = 32;
+const TASK_ROWS: usize = 128;
+/// Rows of a batch that are encoded together at most.
+const MOST_ROWS: usize = 1 << 13;
+/// Numbers that are laid in panels together, of the batch and of the encoder each.
+const STORE: usize = 1 << 22;
+/// The same of the encoder for each row.
+const ROW_STORE: usize = 1 << 10;
+/// Numbers of a row that are multiplied before those of the next: a panel of rows stays in the nearest cache.
+const DEPTH: usize = 512;
+/// Numbers of the encoder that all rows of a task are multiplied with before the next: they stay in the cache of a core.
+const BLOCK: usize = 480 * 256;
+/// The rows of the widest panel at most.
+const MOST_LANES: usize = 64;
 
 /// The k largest positive pre-activations of each row: z = max(0, top-k(W·x + b)).
 ///
@@ -21,8 +31,13 @@ const CHUNK: usize = 32;
 /// # Shapes
 /// `x` `[row, d]`, `encoder` `[n_latents, d]`, `bias` `[n_latents]`.
 ///
+/// # Determinism
+/// Products are summed number after number, with fused multiply-adds where there are any: the same bits for any number of
+/// threads and in any batch.
+///
 /// # Memory
-/// A block of pre-activations and about 2·k candidates for each row of a task, a task for each thread.
+/// Some 2²² numbers each of the batch and of the encoder as they are laid out for products, and about 2·k candidates for each
+/// of these rows, 2¹³ at most.
 ///
 /// # Errors
 /// [`KernelError::Size`] if the sizes do not fit.
@@ -45,7 +60,8 @@ pub fn top_k_codes(
     bias: &[f32],
     k: usize,
 ) -> Result<Codes, KernelError> {
-    encoded(x, encoder, bias, || Largest { k, bound: 0.0, found: Vec::new() })
+    let k = k.min(encoder.n_rows());
+    encoded(x, encoder, bias, || Largest::new(k))
 }
 
 /// All pre-activations above a threshold of their latent: z = π where π > θ, π = W·x + b.
@@ -53,8 +69,11 @@ pub fn top_k_codes(
 /// # Shapes
 /// As [`top_k_codes`]; `thresholds` `[n_latents]`.
 ///
+/// # Determinism
+/// As [`top_k_codes`].
+///
 /// # Memory
-/// A block of pre-activations for each row of a task, a task for each thread, and what is found.
+/// As [`top_k_codes`], but for candidates, and what is found.
 ///
 /// # Errors
 /// [`KernelError::Size`] if the sizes do not fit.
@@ -78,18 +97,12 @@ pub fn codes_above(
     thresholds: &[f32],
 ) -> Result<Codes, KernelError> {
     KernelError::check("thresholds", encoder.n_rows(), thresholds.len())?;
-    encoded(x, encoder, bias, || Above { thresholds, found: Vec::new() })
+    let thresholds = &padded(thresholds, f32::INFINITY);
+    encoded(x, encoder, bias, || Above::new(thresholds))
 }
 
-/// What is kept of the pre-activations of a row.
-trait Keep: Send {
-    /// Looks at those of a block, W·x without b; `first` is its first latent.
-    fn look(&mut self, products: &[f32], bias: &[f32], first: u32);
-
-    /// By ascending latent.
-    fn done(self) -> Vec<(u32, f32)>;
-}
-
+/// The batch by tasks of rows, or, where these are too few for all threads, of rows and parts of the latents. What is kept
+/// depends on neither.
 fn encoded<K: Keep>(
     x: &Matrix,
     encoder: &Matrix,
@@ -103,112 +116,164 @@ fn encoded<K: Keep>(
     if width == 0 || n_latents == 0 {
         return Ok(Codes::collect(n_latents, &vec![Vec::new(); x.n_rows()]));
     }
-    let tasks = x.values().par_chunks(TASK_ROWS * width).map(|x| {
-        let n_rows = x.len() / width;
-        let mut kept: Vec<K> = (0..n_rows).map(|_| keep()).collect();
-        let mut products = vec![0.0; n_rows * BLOCK.min(n_latents)];
-        let blocks = encoder.values().chunks(BLOCK * width).zip(bias.chunks(BLOCK));
-        for (first, (weights, bias)) in (0..).step_by(BLOCK).zip(blocks) {
-            let n = bias.len();
-            let products = &mut products[..n_rows * n];
-            let (a, b) = (Factor::rows(x, width), Factor::rows(weights, width).turned());
-            multiply_into(products, n, false, a, b, [n_rows, width, n]);
-            for (products, kept) in products.chunks_exact(n).zip(&mut kept) {
-                pulp::Arch::new().dispatch(
-                    #[inline(always)]
-                    || kept.look(products, bias, first),
-                );
-            }
-        }
-        kept.into_iter().map(K::done).collect::<Vec<_>>()
-    });
-    let rows: Vec<Vec<(u32, f32)>> = tasks.collect::<Vec<_>>().into_iter().flatten().collect();
+    // What is no number is above nothing.
+    let bias = &padded(bias, f32::NAN);
+    let rows = Arch::new().dispatch(Encode { x, encoder, bias, keep });
     Ok(Codes::collect(n_latents, &rows))
 }
 
-/// The k largest that are positive.
-struct Largest {
-    k: usize,
-    /// Only what is larger can be among them.
-    bound: f32,
-    found: Vec<(u32, f32)>,
+/// Numbers with others behind them, as many as the widest panel has rows.
+fn padded(numbers: &[f32], with: f32) -> Vec<f32> {
+    [numbers, &[with; MOST_LANES]].concat()
 }
 
-impl Largest {
-    /// Leaves the k largest. What comes later is of a later latent, so that it has to be larger than all of these.
-    fn select(&mut self) {
-        if self.k == 0 {
-            self.found.clear();
-            self.bound = f32::INFINITY;
-        } else if self.found.len() >= self.k {
-            let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-            let (_, last, _) = self.found.select_nth_unstable_by(self.k - 1, order);
-            self.bound = last.1;
-            self.found.truncate(self.k);
+/// Active latents of each row, with their values.
+type Rows = Vec<Vec<(u32, f32)>>;
+
+/// A batch, and how to begin with what is kept of a row.
+struct Encode<'a, F> {
+    x: &'a Matrix,
+    encoder: &'a Matrix,
+    bias: &'a [f32],
+    keep: F,
+}
+
+impl<K: Keep, F: Fn() -> K + Sync> WithSimd for Encode<'_, F> {
+    type Output = Rows;
+
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        // As many sums as registers hold beside a vector for each column of the tile and a number of a row.
+        if S::F32_LANES == 1 {
+            self.by::<S, 4, 8>(simd)
+        } else if S::REGISTER_COUNT < 32 {
+            self.by::<S, 6, 2>(simd)
+        } else {
+            self.by::<S, 8, 3>(simd)
         }
     }
 }
 
-impl Keep for Largest {
+impl<K: Keep, F: Fn() -> K + Sync> Encode<'_, F> {
+    /// By tiles of M rows and N vectors of latents.
+    fn by<S: Simd, const M: usize, const N: usize>(self, simd: S) -> Rows {
+        let lanes = N * S::F32_LANES;
+        assert!(lanes <= MOST_LANES, "the widest panel");
+        let depth = self.encoder.n_columns();
+        let n_rows = (STORE / depth).clamp(TASK_ROWS, MOST_ROWS).min(self.x.n_rows());
+        let n_tasks = n_rows.div_ceil(TASK_ROWS);
+        let n_parts = (2 * rayon::current_num_threads() / n_tasks.max(1)).max(1);
+        // A part has a block at least, and few rows do not repay memory that was not touched yet.
+        let n_numbers = (n_rows * ROW_STORE).max(n_parts * BLOCK).min(STORE);
+        let n_panels =
+            self.encoder.n_rows().div_ceil(lanes).min((n_numbers / (lanes * depth)).max(1));
+        let part = n_panels.div_ceil(n_parts) * lanes * depth;
+        let n_parts = (n_panels * lanes * depth).div_ceil(part);
+        let mut panels = Aligned::zeros(n_panels * lanes * depth);
+        let mut rows = Aligned::zeros(n_rows.next_multiple_of(M) * depth);
+        let mut all = Vec::with_capacity(self.x.n_rows());
+        for x in self.x.values().chunks(n_rows.max(1) * depth) {
+            let n_rows = x.len() / depth;
+            let rows = &mut rows.numbers_mut()[..n_rows.next_multiple_of(M) * depth];
+            lay_all(simd, rows, x, depth, M);
+            // Those of a task follow each other.
+            let task = TASK_ROWS.next_multiple_of(M);
+            let mut kept: Vec<Vec<K>> = (0..n_rows.div_ceil(task) * n_parts)
+                .map(|at| task.min(n_rows - at / n_parts * task))
+                .map(|n| (0..n).map(|_| (self.keep)()).collect())
+                .collect();
+            let all_weights = self.encoder.values().chunks(n_panels * lanes * depth);
+            for (first, weights) in (0..).step_by(n_panels * lanes).zip(all_weights) {
+                let n = weights.len().next_multiple_of(lanes * depth);
+                let panels = &mut panels.numbers_mut()[..n];
+                lay_all(simd, panels, weights, depth, lanes);
+                let (rows, panels) = (&*rows, &*panels);
+                kept.par_iter_mut().enumerate().for_each(|(at, kept)| {
+                    let rows = &rows[at / n_parts * task * depth..];
+                    let rows = &rows[..rows.len().min(task * depth)];
+                    let begin = at % n_parts * part;
+                    if begin < n {
+                        let panels = &panels[begin..n.min(begin + part)];
+                        let first = first + begin / depth;
+                        let bias = self.bias;
+                        let task = Task::<K, M, N> { rows, depth, panels, first, bias, kept };
+                        simd.vectorize(task);
+                    }
+                });
+            }
+            let mut kept = kept.into_iter();
+            while let Some(mut task) = kept.next() {
+                for more in kept.by_ref().take(n_parts - 1) {
+                    task.iter_mut().zip(more).for_each(|(kept, more)| kept.join(more));
+                }
+                all.push(task);
+            }
+        }
+        let rows =
+            all.into_par_iter().map(|task| task.into_iter().map(K::done).collect::<Vec<_>>());
+        rows.collect::<Vec<_>>().into_iter().flatten().collect()
+    }
+}
+
+/// Rows of `depth` numbers in panels of so many.
+fn lay_all<S: Simd>(simd: S, panels: &mut [f32], rows: &[f32], depth: usize, lanes: usize) {
+    let rows = rows.par_chunks(lanes * depth);
+    panels.par_chunks_mut(lanes * depth).zip(rows).for_each(|(panel, rows)| {
+        simd.vectorize(
+            #[inline(always)]
+            || lay(panel, rows, depth, lanes),
+        );
+    });
+}
+
+/// Rows of a batch by panels of latents.
+struct Task<'a, K, const M: usize, const N: usize> {
+    rows: &'a [f32],
+    depth: usize,
+    panels: &'a [f32],
+    first: usize,
+    bias: &'a [f32],
+    kept: &'a mut [K],
+}
+
+impl<K: Keep, const M: usize, const N: usize> WithSimd for Task<'_, K, M, N> {
+    type Output = ();
+
     #[expect(clippy::inline_always, reason = "to get the instructions of the caller")]
     #[inline(always)]
-    fn look(&mut self, products: &[f32], bias: &[f32], first: u32) {
-        let chunks = products.chunks(CHUNK).zip(bias.chunks(CHUNK));
-        for (first, (products, bias)) in (first..).step_by(CHUNK).zip(chunks) {
-            let bound = self.bound;
-            let pairs = products.iter().zip(bias);
-            // Without a branch for each, so that they are compared side by side.
-            if pairs.clone().fold(0, |any, (product, bias)| any | u8::from(product + bias > bound))
-                == 0
-            {
-                continue;
-            }
-            for (latent, (product, bias)) in (first..).zip(pairs) {
-                if product + bias > bound {
-                    self.found.push((latent, product + bias));
-                }
-            }
-            if self.found.len() >= 2 * self.k + CHUNK {
-                self.select();
-            }
-        }
-    }
-
-    fn done(mut self) -> Vec<(u32, f32)> {
-        self.select();
-        self.found.sort_unstable_by_key(|(latent, _)| *latent);
-        self.found
-    }
-}
-
-/// All above thresholds.
-struct Above<'a> {
-    thresholds: &'a [f32],
-    found: Vec<(u32, f32)>,
-}
-
-impl Keep for Above<'_> {
-    #[expect(clippy::inline_always, reason = "to get the instructions of the caller")]
-    #[inline(always)]
-    fn look(&mut self, products: &[f32], bias: &[f32], first: u32) {
-        let thresholds = self.thresholds[first as usize..].chunks(CHUNK);
-        let chunks = products.chunks(CHUNK).zip(bias.chunks(CHUNK)).zip(thresholds);
-        for (first, ((products, bias), thresholds)) in (first..).step_by(CHUNK).zip(chunks) {
-            let each = products.iter().zip(bias).zip(thresholds);
-            let is_above = |((product, bias), bound): ((&f32, &f32), &f32)| product + bias > *bound;
-            if each.clone().fold(0, |any, each| any | u8::from(is_above(each))) == 0 {
-                continue;
-            }
-            for (latent, ((product, bias), bound)) in (first..).zip(each) {
-                if product + bias > *bound {
-                    self.found.push((latent, product + bias));
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { rows, depth, panels, first, bias, kept } = self;
+        let lanes = N * S::F32_LANES;
+        let n_rows = kept.len().div_ceil(M);
+        let step = depth.div_ceil(depth.div_ceil(DEPTH));
+        let block = (BLOCK / (lanes * step)).max(1);
+        // Sums of a part of the depth are kept until the next part.
+        let n_tiles = if step == depth { 1 } else { n_rows * block };
+        let mut sums = Aligned::zeros(n_tiles * M * lanes);
+        let blocks = panels.chunks(block * lanes * depth);
+        for (first, panels) in (first..).step_by(block * lanes).zip(blocks) {
+            for begin in (0..depth).step_by(step) {
+                let end = depth.min(begin + step);
+                for (row, rows) in rows.chunks_exact(M * depth).enumerate() {
+                    let rows = &rows[begin * M..end * M];
+                    let panels = panels.chunks_exact(lanes * depth).enumerate();
+                    for (at, panel) in panels {
+                        let place = if step == depth { 0 } else { row * block + at };
+                        let sums = &mut sums.numbers_mut()[place * M * lanes..][..M * lanes];
+                        let panel = &panel[begin * lanes..end * lanes];
+                        tile::<S, M, N>(simd, sums, begin > 0, rows, panel);
+                        if end < depth {
+                            continue;
+                        }
+                        let first = first + at * lanes;
+                        let bias = &bias[first..first + lanes];
+                        let kept = &mut kept[row * M..];
+                        for (products, kept) in sums.chunks_exact(lanes).zip(kept) {
+                            kept.look::<S, N>(simd, products, bias, first);
+                        }
+                    }
                 }
             }
         }
-    }
-
-    fn done(self) -> Vec<(u32, f32)> {
-        self.found
     }
 }
 
@@ -270,16 +335,101 @@ mod tests {
         }
     }
 
+    /// What each instruction set of this machine finds, and whether it fuses multiplication and addition.
+    fn by_each<K: Keep>(
+        x: &Matrix,
+        encoder: &Matrix,
+        bias: &[f32],
+        keep: impl Fn() -> K + Copy + Sync,
+    ) -> Vec<(bool, Rows)> {
+        let bias = &padded(bias, f32::NAN);
+        let encode = || Encode { x, encoder, bias, keep };
+        let mut found = vec![(false, encode().with_simd(pulp::Scalar))];
+        #[cfg(target_arch = "x86_64")]
+        {
+            let v3 = pulp::x86::V3::try_new();
+            found.extend(v3.map(|simd| (true, Simd::vectorize(simd, encode()))));
+            let v4 = pulp::x86::V4::try_new();
+            found.extend(v4.map(|simd| (true, Simd::vectorize(simd, encode()))));
+        }
+        found
+    }
+
+    /// To the last bit, for sizes that fill no tile, task, block or part of the depth.
     #[test]
-    fn threads_change_no_bit() {
-        let (x, encoder) = (matrix(1100, 33, "x"), matrix(300, 33, "encoder"));
-        let bias = vec![0.1; 300];
-        let with = |n_threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
-            pool.install(|| top_k_codes(&x, &encoder, &bias, 7).unwrap())
+    fn every_instruction_set_finds_what_a_plain_loop_finds() {
+        for (n_rows, n_latents, width, k) in [
+            (1, 1, 1, 1),
+            (7, 50, 3, 4),
+            (9, 97, 1100, 5),
+            (3, 1500, 513, 130),
+            (150, 333, 17, 20),
+            (300, 49, 8, 60),
+        ] {
+            let (x, encoder) = (matrix(n_rows, width, "x"), matrix(n_latents, width, "encoder"));
+            let bias = matrix(1, n_latents, "bias").into_values();
+            let thresholds = matrix(1, n_latents, "thresholds").into_values();
+            let plain = |fused: bool, row: usize, latent: usize| {
+                let pairs = x.row(row).iter().zip(encoder.row(latent));
+                let sum = pairs.fold(
+                    0.0_f32,
+                    |sum, (a, b)| {
+                        if fused { a.mul_add(*b, sum) } else { sum + a * b }
+                    },
+                );
+                sum + bias[latent]
+            };
+            let largest = by_each(&x, &encoder, &bias, || Largest::new(k));
+            let padded = &padded(&thresholds, 0.0);
+            let above = by_each(&x, &encoder, &bias, || Above::new(padded));
+            for ((fused, largest), (_, above)) in largest.iter().zip(&above) {
+                assert_eq!((largest.len(), above.len()), (n_rows, n_rows));
+                for (row, (largest, above)) in largest.iter().zip(above).enumerate() {
+                    let mut all: Vec<(u32, f32)> = (0..n_latents)
+                        .map(|latent| (u32::try_from(latent).unwrap(), plain(*fused, row, latent)))
+                        .collect();
+                    let expected =
+                        all.iter().filter(|(at, value)| *value > thresholds[*at as usize]);
+                    assert_eq!(*above, expected.copied().collect::<Vec<_>>());
+                    all.retain(|(_, value)| *value > 0.0);
+                    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+                    all.truncate(k);
+                    all.sort_by_key(|(latent, _)| *latent);
+                    assert_eq!(*largest, all);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn threads_and_the_rest_of_the_batch_change_no_bit() {
+        for (n_rows, n_latents, width) in [(1100, 300, 33), (3, 4000, 520), (40, 100, 7)] {
+            let (x, encoder) = (matrix(n_rows, width, "x"), matrix(n_latents, width, "encoder"));
+            let (bias, thresholds) = (vec![0.1; n_latents], vec![0.7; n_latents]);
+            let with = |n_threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+                pool.install(|| {
+                    let largest = top_k_codes(&x, &encoder, &bias, 7).unwrap();
+                    (largest, codes_above(&x, &encoder, &bias, &thresholds).unwrap())
+                })
+            };
+            let one = with(1);
+            assert_eq!(one, with(2));
+            assert_eq!(one, with(4));
+            let row = top_k_codes(&x.select(&[n_rows - 1]), &encoder, &bias, 7).unwrap();
+            assert_eq!(row.row(0), one.0.row(n_rows - 1));
+        }
+    }
+
+    #[test]
+    fn no_rows_no_latents_and_no_columns() {
+        let codes = |n_rows, n_latents, width| {
+            let (x, encoder) = (Matrix::zeros(n_rows, width), Matrix::zeros(n_latents, width));
+            top_k_codes(&x, &encoder, &vec![1.0; n_latents], 3).unwrap()
         };
-        assert_eq!(with(1), with(2));
-        assert_eq!(with(1), with(4));
+        assert_eq!(codes(0, 5, 2).n_rows(), 0);
+        assert_eq!(codes(2, 0, 2).n_rows(), 2);
+        assert_eq!(codes(2, 5, 2).values(), [1.0; 6]);
     }
 
     #[test]

@@ -20,6 +20,8 @@
 
 mod codes;
 mod encode;
+mod keep;
+mod panels;
 mod step;
 
 pub use codes::{ByLatent, Codes};
