@@ -1,4 +1,4 @@
-//! All latents of a dictionary on all concepts, and the partners of latents.
+//! All latents of a dictionary on all concepts, the partners of latents, and a probe.
 //!
 //! 16,384 latents of which 64 are active, 2,324 concepts of which four are in a row with their ancestors, 100,000 rows
 //! of which half choose thresholds; half of the active latents follow a concept.
@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use interp::{ConceptScores, ConceptSets, Labeled, assign, cosines, random_directions};
+use interp::{ConceptScores, ConceptSets, Labeled, Logistic, assign, cosines, random_directions};
 use kernels::dictionary::Codes;
 use seed::Seed;
 
@@ -74,6 +74,16 @@ fn concepts(criterion: &mut Criterion) {
             bencher.iter(|| assign(black_box(&cosines)).expect("finite").total);
         });
     }
+    group.finish();
+
+    let mut rng = Seed::new(0).stream("bench", "probe");
+    let positive: Vec<bool> = (0..4000).map(|_| rng.below(20) == 0).collect();
+    let x = random_directions(4000, 128, &mut rng).expect("some");
+    let mut group = criterion.benchmark_group("a probe on 4000 rows");
+    group.sample_size(10);
+    group.bench_function("128 columns", |bencher| {
+        bencher.iter(|| Logistic::fit(black_box(&x), &positive, 1e-3).expect("both kinds").bias);
+    });
     group.finish();
 }
 

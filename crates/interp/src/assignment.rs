@@ -227,7 +227,10 @@ mod tests {
                 }
             }
         }
-        let n = similarity.n_rows().min(similarity.n_columns());
+        let (n, m) = (similarity.n_rows(), similarity.n_columns());
+        let longer = if n > m { &found.row_prices } else { &found.column_prices };
+        assert!(longer.iter().all(|price| *price >= 0.0));
+        let n = n.min(m);
         assert_eq!(has_partner.iter().filter(|has| **has).count(), n);
         let prices: f64 = found.row_prices.iter().chain(&found.column_prices).sum();
         assert!((prices - found.total).abs() < 1e-7, "{prices} and {}", found.total);

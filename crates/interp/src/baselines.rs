@@ -48,7 +48,7 @@ pub fn one_sided(
     })?)
 }
 
-/// Directions and their opposites as latents, 2i for direction i and 2i + 1 for its opposite: of each one is active. With
+/// Directions and their opposites as latents, 2i for direction i and 2i + 1 for its opposite: at most one of the two is active. With
 /// `k` only the k largest are.
 ///
 /// # Shapes
@@ -100,6 +100,17 @@ fn with_opposites(rows: &Matrix) -> Matrix {
 ///
 /// # Errors
 /// [`InterpError::Empty`](crate::InterpError::Empty) if either is 0.
+///
+/// # Examples
+///
+/// In one dimension there are two:
+///
+/// ```
+/// let mut rng = seed::Seed::new(0).stream("doc", "random directions");
+/// let directions = interp::random_directions(9, 1, &mut rng)?;
+/// assert!(directions.values().iter().all(|value| value.abs() == 1.0));
+/// # Ok::<(), interp::InterpError>(())
+/// ```
 pub fn random_directions(n: usize, width: usize, rng: &mut Rng) -> Result<Matrix> {
     some("random directions", n)?;
     some("columns of random directions", width)?;

@@ -57,18 +57,21 @@ impl Confusion {
 
     /// The share of rows whose prediction is right; `None` without rows.
     pub fn accuracy(&self) -> Option<f64> {
-        let right = self.n + 2 * self.both - self.predicted - self.positive;
-        ratio(right as f64, self.n as f64)
+        let [both, predicted, positive, n] = self.numbers();
+        ratio(n + 2.0 * both - predicted - positive, n)
     }
 
     /// φ, the correlation of prediction and truth, which is Matthews' coefficient:
     /// (n·both − predicted·positive) / √(predicted·(n − predicted)·positive·(n − positive)). `None` where either is the
     /// same in all rows. The other "MCC" of this field is [`mcc_ica`](crate::mcc_ica).
     pub fn phi(&self) -> Option<f64> {
-        let [both, predicted, positive, n] =
-            [self.both, self.predicted, self.positive, self.n].map(|count| count as f64);
+        let [both, predicted, positive, n] = self.numbers();
         let (of_predicted, of_truth) = (predicted * (n - predicted), positive * (n - positive));
         ratio(n * both - predicted * positive, (of_predicted * of_truth).sqrt())
+    }
+
+    fn numbers(&self) -> [f64; 4] {
+        [self.both, self.predicted, self.positive, self.n].map(|count| count as f64)
     }
 }
 

@@ -84,6 +84,21 @@ pub struct Coverage {
 ///
 /// # Errors
 /// As [`splitting`], and [`InterpError::Sizes`](crate::InterpError::Sizes) for other rows or latents.
+///
+/// # Examples
+///
+/// Concept 1 is a part of 0; latent 0 stands for the whole, and latent 1 for the part:
+///
+/// ```
+/// use interp::{ConceptSets, coverage};
+/// use kernels::dictionary::Codes;
+///
+/// let codes = Codes::from_rows(2, &[vec![(0, 1.0)], vec![(1, 1.0)], vec![]])?;
+/// let concepts = ConceptSets::from_rows(2, &[vec![0], vec![0, 1], vec![0]])?;
+/// let found = coverage(&codes, &concepts, &[Some(0), Some(1)], &[None, Some(0)])?;
+/// assert_eq!((found[0].n_rows, found[0].by_own, found[0].by_below, found[0].by_any), (3, 1, 1, 2));
+/// # Ok::<(), interp::InterpError>(())
+/// ```
 pub fn coverage(
     codes: &Codes,
     concepts: &ConceptSets,

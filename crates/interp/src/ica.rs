@@ -226,13 +226,17 @@ mod tests {
 
     const CONFIG: IcaConfig = IcaConfig { n_components: 4, max_iterations: 200, tolerance: 1e-7 };
 
-    /// Uniform sources along oblique directions in six dimensions.
+    /// Two uniform sources, and two with long tails, along oblique directions in six dimensions.
     fn mixed() -> (Matrix, Matrix) {
         let mut rng = Seed::new(9).stream("ica", "mixed");
         let directions: Vec<f32> = (0..4 * 6).map(|_| narrowed(rng.normal())).collect();
         let directions = Matrix::from_rows(4, 6, directions).unwrap();
         let n = 6000;
-        let sources: Vec<f32> = (0..n * 4).map(|_| narrowed(rng.uniform() - 0.5)).collect();
+        let draw = |at: usize| {
+            let (flat, tail) = (rng.uniform() - 0.5, -libm::log(1.0 - rng.uniform()));
+            narrowed(if at % 4 < 2 { flat } else { tail * flat.signum() })
+        };
+        let sources: Vec<f32> = (0..n * 4).map(draw).collect();
         let sources = Matrix::from_rows(n, 4, sources).unwrap();
         let mut x = kernels::product(&sources, &directions).unwrap();
         x.values_mut().iter_mut().for_each(|value| *value += 3.0);
@@ -246,7 +250,7 @@ mod tests {
             independent_components(&x, &CONFIG, &mut Seed::new(0).stream("ica", "w")).unwrap();
         assert!(found.converged);
         let mcc = mcc_ica(&cosines(&directions, &found.decoder).unwrap()).unwrap().value;
-        assert!(mcc > 0.999, "{mcc}");
+        assert!(mcc > 0.99, "{mcc}");
         // Principal components are orthogonal, which the directions are not.
         let principal = crate::principal_components(&x, 4).unwrap().directions;
         let other = mcc_ica(&cosines(&directions, &principal).unwrap()).unwrap().value;

@@ -106,7 +106,11 @@ impl ConceptSets {
         selected
     }
 
-    /// The same sets in a random order of the rows: as many rows of each concept, and no relation to activations.
+    /// The same sets in a random order of the rows: as many rows of each concept, and no relation to activations. The null
+    /// of every score of concepts.
+    ///
+    /// # Randomness
+    /// As [`Rng::shuffle`].
     #[must_use]
     pub fn shuffled(&self, rng: &mut Rng) -> Self {
         let mut rows: Vec<usize> = (0..self.n_rows()).collect();

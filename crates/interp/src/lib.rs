@@ -56,7 +56,7 @@ pub use interventions::{
 pub use labels::{ConceptSets, parents};
 pub use logistic::{Logistic, ProbeScores};
 pub use matching::{MeanCorrelation, Stability, correlations, cosines, mcc_ica, stability};
-pub use probing::{SparseProbe, columns, largest_differences};
+pub use probing::{SparseProbe, columns, largest_differences, mean_pooled};
 pub use rankings::{pearson, spearman, spearman_interval, top_k_overlap};
 pub use recovery::{Recovery, firing, recover};
 pub use splice::{

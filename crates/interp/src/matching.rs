@@ -174,7 +174,7 @@ pub struct Stability {
 /// [`InterpError::Range`](crate::InterpError::Range) for a threshold outside of [−1, 1].
 ///
 /// # Source
-/// arXiv 2501.16615; the threshold is 0.7 there.
+/// After arXiv 2501.16615; 0.7 is the usual threshold.
 ///
 /// # Examples
 ///

@@ -1,9 +1,11 @@
 //! What few latents tell of a concept.
 
+use std::collections::BTreeMap;
+
 use kernels::dictionary::Codes;
 use kernels::{KernelError, Matrix};
 
-use crate::error::{Result, active_values, small, some, within};
+use crate::error::{Result, active_values, narrowed, small, some, within};
 use crate::logistic::{Logistic, ProbeScores};
 
 /// A logistic probe on few latents.
@@ -62,6 +64,19 @@ impl SparseProbe {
 /// [`InterpError::Empty`](crate::InterpError::Empty) if all rows have the concept, or none,
 /// [`InterpError::Range`](crate::InterpError::Range) for no latent or more than there are, and for a value of an active latent
 /// that is not positive.
+///
+/// # Examples
+///
+/// Means of 1 and 3 with the concept, of 0.5 and 0 without:
+///
+/// ```
+/// use interp::largest_differences;
+/// use kernels::dictionary::Codes;
+///
+/// let codes = Codes::from_rows(2, &[vec![(0, 1.0), (1, 3.0)], vec![(0, 1.0)], vec![]])?;
+/// assert_eq!(largest_differences(&codes, &[true, false, false], 2)?, [1, 0]);
+/// # Ok::<(), interp::InterpError>(())
+/// ```
 pub fn largest_differences(codes: &Codes, positive: &[bool], k: usize) -> Result<Vec<u32>> {
     KernelError::check("labels of the rows", codes.n_rows(), positive.len())?;
     let n = codes.n_latents();
@@ -91,6 +106,16 @@ pub fn largest_differences(codes: &Codes, positive: &[bool], k: usize) -> Result
 ///
 /// # Errors
 /// [`InterpError::Sizes`](crate::InterpError::Sizes) for a latent that does not exist.
+///
+/// # Examples
+///
+/// ```
+/// use kernels::dictionary::Codes;
+///
+/// let codes = Codes::from_rows(3, &[vec![(0, 1.0), (2, 3.0)], vec![(1, 2.0)]])?;
+/// assert_eq!(interp::columns(&codes, &[2, 1])?.values(), [3.0, 0.0, 0.0, 2.0]);
+/// # Ok::<(), interp::InterpError>(())
+/// ```
 pub fn columns(codes: &Codes, latents: &[u32]) -> Result<Matrix> {
     for latent in latents {
         let latent = *latent as usize;
@@ -106,6 +131,48 @@ pub fn columns(codes: &Codes, latents: &[u32]) -> Result<Matrix> {
         }
     }
     Ok(dense)
+}
+
+/// The mean of each latent over rows that follow each other, a row for each such sequence.
+///
+/// # Shapes
+/// `lengths` are the numbers of rows of the sequences, in their order.
+///
+/// # Errors
+/// [`InterpError::Sizes`](crate::InterpError::Sizes) unless lengths sum to the rows,
+/// [`InterpError::Empty`](crate::InterpError::Empty) for a sequence without rows.
+///
+/// # Source
+/// `SAEBench` probes the mean of a text's tokens.
+///
+/// # Examples
+///
+/// ```
+/// use kernels::dictionary::Codes;
+///
+/// let codes = Codes::from_rows(2, &[vec![(0, 1.0)], vec![(0, 2.0), (1, 3.0)], vec![(1, 5.0)]])?;
+/// let pooled = interp::mean_pooled(&codes, &[2, 1])?;
+/// assert_eq!(pooled, Codes::from_rows(2, &[vec![(0, 1.5), (1, 1.5)], vec![(1, 5.0)]])?);
+/// # Ok::<(), interp::InterpError>(())
+/// ```
+pub fn mean_pooled(codes: &Codes, lengths: &[usize]) -> Result<Codes> {
+    KernelError::check("rows of all sequences", codes.n_rows(), lengths.iter().sum())?;
+    let mut first = 0;
+    let mut pooled = Vec::with_capacity(lengths.len());
+    for length in lengths {
+        some("rows of a sequence", *length)?;
+        let mut sums = BTreeMap::new();
+        for row in first..first + length {
+            let (latents, values) = codes.row(row);
+            for (latent, value) in latents.iter().zip(values) {
+                *sums.entry(*latent).or_insert(0.0) += f64::from(*value);
+            }
+        }
+        let mean = |(latent, sum): (u32, f64)| (latent, narrowed(sum / *length as f64));
+        pooled.push(sums.into_iter().map(mean).collect());
+        first += length;
+    }
+    Ok(Codes::from_rows(codes.n_latents(), &pooled)?)
 }
 
 #[cfg(test)]
@@ -135,6 +202,14 @@ mod tests {
         assert!(largest_differences(&codes, &positive, 5).is_err());
         assert!(largest_differences(&codes, &[true; 80], 1).is_err());
         assert!(SparseProbe::fit(&codes, &positive[1..], 1, 1e-4).is_err());
+    }
+
+    #[test]
+    fn sequences_have_to_fit() {
+        let codes = Codes::from_rows(1, &[vec![(0, 1.0)], vec![]]).unwrap();
+        assert!(mean_pooled(&codes, &[1]).is_err());
+        assert!(mean_pooled(&codes, &[2, 0]).is_err());
+        assert_eq!(mean_pooled(&codes, &[2]).unwrap().values(), [0.5]);
     }
 
     /// A latent that is silent where the concept is tells as much as one that is active.

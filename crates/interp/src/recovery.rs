@@ -209,6 +209,10 @@ mod tests {
         );
         assert!((found.mcc - 0.5_f64.sqrt() / 2.0).abs() < 1e-7);
         assert_eq!(found.matched(0.9), 0.0);
+        // What points away is no match, and counts in the mean of absolute values.
+        let away =
+            recover(&Matrix::identity(1), &Matrix::from_rows(1, 1, vec![-2.0]).unwrap()).unwrap();
+        assert_eq!((away.mcc, away.matched(0.9), away.matched_once(0.9)), (1.0, 0.0, 0.0));
     }
 
     #[test]

@@ -196,6 +196,20 @@ pub fn error_control(spliced: &[f64], random: &[f64]) -> Result<ErrorControl> {
 ///
 /// # Errors
 /// [`InterpError::Sizes`](crate::InterpError::Sizes), [`InterpError::NotFinite`](crate::InterpError::NotFinite).
+///
+/// # Examples
+///
+/// In one dimension an error of 3 goes up or down:
+///
+/// ```
+/// use kernels::Matrix;
+///
+/// let (x, x_hat) = (Matrix::from_rows(1, 1, vec![5.0])?, Matrix::from_rows(1, 1, vec![2.0])?);
+/// let mut rng = seed::Seed::new(0).stream("doc", "random errors");
+/// let changed = interp::random_errors(&x, &x_hat, &mut rng)?;
+/// assert!(changed.values() == [8.0] || changed.values() == [2.0]);
+/// # Ok::<(), interp::InterpError>(())
+/// ```
 pub fn random_errors(x: &Matrix, x_hat: &Matrix, rng: &mut Rng) -> Result<Matrix> {
     with_errors(x, x_hat, |width| (0..width).map(|_| rng.normal()).collect())
 }
@@ -224,6 +238,20 @@ fn with_errors(
 }
 
 /// Draws from the normal distribution of mean 0 with the covariance of rows.
+///
+/// # Examples
+///
+/// Rows that differ along one axis alone:
+///
+/// ```
+/// use interp::MatchedDraws;
+/// use kernels::Matrix;
+///
+/// let draws = MatchedDraws::new(&Matrix::from_rows(2, 2, vec![1.0, 5.0, 3.0, 5.0])?)?;
+/// let draw = draws.draw(&mut seed::Seed::new(0).stream("doc", "matched draws"));
+/// assert!(draw[0] != 0.0 && draw[1] == 0.0);
+/// # Ok::<(), interp::InterpError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct MatchedDraws {
     /// √λ·v of each principal direction.

@@ -56,6 +56,26 @@ fn known_rows_have_known_absorption() {
     assert_eq!((found.n_full, found.fractions), (1, 0.0));
 }
 
+/// Five equal parts of 0.3 beside a main latent: three of them absorb. Nothing is absorbed where the main latent makes
+/// all of the projection, and a main latent that points away counts as nothing.
+#[test]
+fn only_the_largest_parts_absorb_and_only_what_is_left_over() {
+    let part = Latent { along: 1.0, cosine: 0.5, below: Some(1), is_main: false };
+    let main = Latent { along: 1.0, cosine: 1.0, below: None, is_main: true };
+    let fraction = |of_main: f64, n: usize, total: f64| {
+        let mut active = vec![(of_main, &main)];
+        active.extend(std::iter::repeat_n((0.3, &part), n));
+        let mut found = Absorption::default();
+        found.add(&active, total, |concept| concept == 1, AbsorptionRule::SAE_BENCH);
+        found.fraction().unwrap()
+    };
+    assert!((fraction(0.6, 5, 1.0) - 0.9 / 1.5).abs() < 1e-12);
+    assert!((fraction(0.6, 2, 1.0) - 0.5).abs() < 1e-12);
+    assert_eq!(fraction(0.6, 1, 1.0), 0.0);
+    assert_eq!(fraction(1.0, 5, 1.0), 0.0);
+    assert_eq!(fraction(-0.5, 5, 1.0), 1.0);
+}
+
 #[test]
 fn parts_cover_what_the_whole_leaves_out() {
     let codes = Codes::from_rows(
