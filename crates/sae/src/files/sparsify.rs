@@ -10,7 +10,7 @@
 //! else, as `just test-interchange` shows. It transposes `W_dec`, so that nothing with n ≠ d is loaded at all, and of n = d
 //! the reconstructions are others (by 1.2 of their length on the fixture). With `W_dec` put right a transcoder is the same
 //! (4e-8), and an autoencoder still another (by 0.24 to 0.56), since it is centered only if `normalize_decoder` is false,
-//! which has nothing to do with it; `W_skip` is left out. A dictionary read here and written by [`super::sae_lens::write`]
+//! which has nothing to do with it; `W_skip` is left out, and of `num_latents` 0 no latent is made. A dictionary read here and written by [`super::sae_lens::write`]
 //! is the same in `SAELens`.
 
 use std::path::Path;
