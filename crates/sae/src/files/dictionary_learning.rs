@@ -15,6 +15,10 @@
 //! `encode`: `AutoEncoderNew` returns them from `forward` times the lengths of the decoder's rows, which is
 //! [`Dictionary::folded`].
 //!
+//! `SAELens` 6.54.12 reads these files too (`dictionary_learning_sae_huggingface_loader_1`), with the same values but for two
+//! classes: an `AutoEncoder` keeps its rows of unlike lengths, so that values of latents are others than those that this
+//! library's own loading gives, and an `AutoEncoderNew` is not loaded, since its decoder.bias is overlooked.
+//!
 //! # Checkpoints
 //!
 //! The library stores ae.pt, a pickle. One is read if it holds nothing but tensors of floating-point numbers; no code in it
@@ -154,6 +158,17 @@ impl Class {
 /// and [`FileError::UnknownField`] for a config that cannot be honored; [`FileError::Tensor`] for tensors that are missing,
 /// left over, of other shapes, or of other values than the config says; [`FileError::Dictionary`] for numbers that are not
 /// finite or out of range.
+///
+/// # Examples
+///
+/// ```
+/// let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/learning-batchtopk/given");
+/// let read = sae::files::dictionary_learning::read(folder.as_ref())?;
+/// let thresholds = vec![0.45; 10];
+/// assert_eq!(read.dictionary.parts().activation, sae::Activation::JumpRelu { thresholds });
+/// assert_eq!(read.about.rest["k"], 3);
+/// # Ok::<(), sae::files::FileError>(())
+/// ```
 pub fn read(folder: &Path) -> Result<Loaded, FileError> {
     let mut fields = Fields::read(&folder.join(CONFIG))?;
     let mut trainer = fields.within("trainer", "an object with dict_class")?;

@@ -27,6 +27,15 @@ const NAME: &str = "Gemma Scope";
 ///
 /// # Errors
 /// As [`read_file`].
+///
+/// # Examples
+///
+/// ```
+/// let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gemma-transcoder/given");
+/// let read = sae::files::gemma_scope::read(folder.as_ref())?;
+/// assert_eq!((read.dictionary.width(), read.dictionary.decoder().n_columns()), (6, 4));
+/// # Ok::<(), sae::files::FileError>(())
+/// ```
 pub fn read(folder: &Path) -> Result<Loaded, FileError> {
     read_file(&folder.join(WEIGHTS))
 }
@@ -79,7 +88,7 @@ fn arrays(path: &Path) -> Result<Tensors, FileError> {
     for at in 0..archive.len() {
         let mut entry = archive.by_index(at).map_err(broken)?;
         let entry_name = entry.name().map_err(broken)?.into_owned();
-        total = total.saturating_add(entry.size());
+        total = total.saturating_add(entry.size().max(entry.compressed_size()));
         if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
             let how = "is compressed; store it with numpy.savez";
             return Err(syntax(format!("{entry_name} {how}")));

@@ -121,6 +121,16 @@ impl Architecture {
 /// [`FileError::Io`] and [`FileError::Syntax`] for files that cannot be read; [`FileError::Field`] and
 /// [`FileError::UnknownField`] for a config that cannot be honored; [`FileError::Tensor`] for tensors that are missing, left
 /// over or of other shapes; [`FileError::Dictionary`] for numbers that are not finite or out of range.
+///
+/// # Examples
+///
+/// ```
+/// let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/lens-topk/given");
+/// let read = sae::files::sae_lens::read(folder.as_ref())?;
+/// assert_eq!(read.dictionary.parts().activation, sae::Activation::TopK { k: 3 });
+/// assert_eq!(read.about.model.as_deref(), Some("tiny"));
+/// # Ok::<(), sae::files::FileError>(())
+/// ```
 pub fn read(folder: &Path) -> Result<Loaded, FileError> {
     let mut fields = Fields::read(&folder.join(CONFIG))?;
     let architecture = architecture(&mut fields)?;

@@ -4,10 +4,14 @@
 //! z = π for the k largest positive π. Activations are centered by `b_dec` unless `transcode` is true; `normalize_decoder`
 //! is a matter of training. Fields that older versions did not write have that library's own defaults.
 //!
-//! **`SAELens` reads these files wrongly.** Its `sparsify_disk_loader` (seen to do so in 6.54.12 by
-//! `just test-interchange`) transposes `W_dec`, which then has the wrong shape, or for n = d the wrong rows; it centers
-//! unless `normalize_decoder`, which has nothing to do with it; it leaves `W_skip` out; and it rounds to bfloat16. A
-//! dictionary read here and written by [`super::sae_lens::write`] is the same in `SAELens`.
+//! # By way of `SAELens`
+//!
+//! `SAELens` 6.54.12 has a loader of its own for these files, `sparsify_disk_loader`, whose dictionaries compute something
+//! else, as `just test-interchange` shows. It transposes `W_dec`, so that nothing with n ≠ d is loaded at all, and of n = d
+//! the reconstructions are others (by 1.2 of their length on the fixture). With `W_dec` put right a transcoder is the same
+//! (4e-8), and an autoencoder still another (by 0.24 to 0.56), since it is centered only if `normalize_decoder` is false,
+//! which has nothing to do with it; `W_skip` is left out, and of `num_latents` 0 no latent is made. A dictionary read here and written by [`super::sae_lens::write`]
+//! is the same in `SAELens`.
 
 use std::path::Path;
 
@@ -33,6 +37,16 @@ const KEPT: &[&str] = &["multi_topk", "normalize_decoder"];
 /// [`FileError::UnknownField`] for a config that cannot be honored (`groupmax` and signed values, which a [`Dictionary`]
 /// lacks); [`FileError::Tensor`] for tensors that are missing, left over or of other shapes; [`FileError::Dictionary`] for
 /// numbers that are not finite.
+///
+/// # Examples
+///
+/// ```
+/// let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sparsify-transcoder/given");
+/// let read = sae::files::sparsify::read(folder.as_ref())?;
+/// assert_eq!((read.dictionary.n_latents(), read.dictionary.width()), (10, 6));
+/// assert!(!read.dictionary.parts().centers);
+/// # Ok::<(), sae::files::FileError>(())
+/// ```
 pub fn read(folder: &Path) -> Result<Loaded, FileError> {
     let mut fields = Fields::read(&folder.join(CONFIG))?;
     let d = fields.size("d_in")?;
