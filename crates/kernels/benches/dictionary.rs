@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use kernels::dictionary::{Atoms, Length, RowGradient, top_k_codes};
+use kernels::dictionary::{Atoms, Codes, Length, RowGradient, top_k_codes};
 use kernels::transformer::AdamW;
 use kernels::{Matrix, product_transposed};
 use seed::Seed;
@@ -60,5 +60,44 @@ fn step(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, step);
+/// The same passes where many latents are active.
+fn dense_codes(criterion: &mut Criterion) {
+    let (x, decoder) = (random(ROWS, "x"), random(LATENTS, "decoder"));
+    let (center, rule) = (vec![0.0; WIDTH], AdamW { weight_decay: 0.0, ..AdamW::new(1e-4) });
+    let mut group = criterion.benchmark_group("dense codes");
+    group.sample_size(10);
+    group.bench_function("one product", |bencher| {
+        bencher.iter(|| product_transposed(black_box(&x), &decoder).expect("sizes that fit"));
+    });
+    for share in [0.5, 0.2, 0.1, 0.05, 0.01] {
+        let mut rng = Seed::new(0).stream("bench", "codes");
+        let mut row =
+            || (0..).take(LATENTS).filter(|_| rng.uniform() < share).map(|at| (at, 0.5)).collect();
+        let rows: Vec<Vec<(u32, f32)>> = (0..ROWS).map(|_| row()).collect();
+        let codes = Codes::from_rows(LATENTS, &rows).expect("ascending latents");
+        let by_latent = codes.by_latent();
+        let gradient = RowGradient::new(codes.values(), &x, Length::One);
+        let mut atoms = Atoms::new(decoder.clone());
+        group.bench_function(format!("decode, {share} active"), |bencher| {
+            bencher.iter(|| codes.decode(black_box(&decoder), &center).expect("sizes that fit"));
+        });
+        group.bench_function(format!("gradient by values, {share} active"), |bencher| {
+            bencher.iter(|| codes.products(black_box(&x), &decoder).expect("sizes that fit"));
+        });
+        group.bench_function(format!("by latent, {share} active"), |bencher| {
+            bencher.iter(|| black_box(&codes).by_latent());
+        });
+        group.bench_function(format!("squared norm, {share} active"), |bencher| {
+            bencher.iter(|| by_latent.squared_norm(&gradient, &atoms).expect("sizes that fit"));
+        });
+        group.bench_function(format!("step of a parameter, {share} active"), |bencher| {
+            bencher.iter(|| {
+                by_latent.step(&gradient, &mut atoms, (&rule, 1, 1.0)).expect("sizes that fit");
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, step, dense_codes);
 criterion_main!(benches);
