@@ -1,7 +1,10 @@
-//! Sparse codes by row and by latent.
+//! Sparse codes by row.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::dense::{self, has_dense_products, has_dense_sums};
 use crate::transformer::lanes::sum2;
 use crate::{KernelError, Matrix, sum_of_rows};
 
@@ -74,7 +77,7 @@ impl Codes {
     /// # Panics
     /// If the row does not exist.
     pub fn row(&self, row: usize) -> (&[u32], &[f32]) {
-        let place = self.starts[row]..self.starts[row + 1];
+        let place = self.place(row);
         (&self.latents[place.clone()], &self.values[place])
     }
 
@@ -201,6 +204,10 @@ impl Codes {
     /// # Shapes
     /// `decoder` `[n_latents, d]`, `bias` `[d]`; the result is `[n_rows, d]`.
     ///
+    /// # Complexity and memory
+    /// d for each active latent, but no more than a product with dense codes; with many active latents 512 KiB for each
+    /// thread.
+    ///
     /// # Errors
     /// [`KernelError::Size`] if the sizes do not fit.
     pub fn decode(&self, decoder: &Matrix, bias: &[f32]) -> Result<Matrix, KernelError> {
@@ -208,6 +215,10 @@ impl Codes {
         let width = decoder.n_columns();
         KernelError::check("numbers of the bias", width, bias.len())?;
         let mut decoded = Matrix::zeros(self.n_rows(), width);
+        if has_dense_sums(self.latents.len(), self.n_rows(), self.n_latents) {
+            dense::decode(self, decoder, bias, &mut decoded);
+            return Ok(decoded);
+        }
         let rows = decoded.values_mut().par_chunks_mut(TASK_ROWS * width.max(1)).enumerate();
         rows.for_each(|(task, rows)| {
             let mut picks = Vec::new();
@@ -228,6 +239,9 @@ impl Codes {
     /// # Shapes
     /// `gradient` `[n_rows, d]`, `decoder` `[n_latents, d]`.
     ///
+    /// # Complexity and memory
+    /// As [`Self::decode`].
+    ///
     /// # Errors
     /// [`KernelError::Size`] if the sizes do not fit.
     pub fn products(&self, gradient: &Matrix, decoder: &Matrix) -> Result<Vec<f32>, KernelError> {
@@ -235,15 +249,11 @@ impl Codes {
         KernelError::check("rows of the gradient", self.n_rows(), gradient.n_rows())?;
         KernelError::check("columns of the gradient", decoder.n_columns(), gradient.n_columns())?;
         let mut products = vec![0.0; self.values.len()];
-        // A task has the active latents of its rows.
-        let mut tasks = Vec::new();
-        let mut left = &mut products[..];
-        for first in (0..self.n_rows()).step_by(TASK_ROWS) {
-            let last = self.n_rows().min(first + TASK_ROWS);
-            let (task, rest) = left.split_at_mut(self.starts[last] - self.starts[first]);
-            tasks.push((first..last, task));
-            left = rest;
+        if has_dense_products(self.latents.len(), self.n_rows(), self.n_latents) {
+            dense::products(self, gradient, decoder, &mut products);
+            return Ok(products);
         }
+        let tasks = self.tasks(TASK_ROWS, &mut products);
         tasks.into_par_iter().for_each(|(rows, products)| {
             pulp::Arch::new().dispatch(
                 #[inline(always)]
@@ -261,31 +271,24 @@ impl Codes {
         Ok(products)
     }
 
-    /// The same by latent: in which rows each is active.
-    ///
-    /// # Panics
-    /// For 2³² rows or active latents.
-    pub fn by_latent(&self) -> ByLatent {
-        assert!(u32::try_from(self.n_rows().max(self.latents.len())).is_ok(), "less than 2^32");
-        let mut starts = vec![0_usize; self.n_latents + 1];
-        for latent in &self.latents {
-            starts[*latent as usize + 1] += 1;
-        }
-        for latent in 0..self.n_latents {
-            starts[latent + 1] += starts[latent];
-        }
-        let mut next = starts.clone();
-        let mut places = vec![(0, 0); self.latents.len()];
-        for (row, bounds) in (0..).zip(self.starts.windows(2)) {
-            // Fits, as asserted above.
-            let first = u32::try_from(bounds[0]).unwrap_or(u32::MAX);
-            for (at, latent) in (first..).zip(&self.latents[bounds[0]..bounds[1]]) {
-                let next = &mut next[*latent as usize];
-                places[*next] = (row, at);
-                *next += 1;
-            }
-        }
-        ByLatent { n_rows: self.n_rows(), starts, places }
+    /// Where what is active in a row stands among latents and values.
+    pub(super) fn place(&self, row: usize) -> Range<usize> {
+        self.starts[row]..self.starts[row + 1]
+    }
+
+    /// Rows that a task takes, each with its part of what there is for each active latent.
+    pub(super) fn tasks<'a>(
+        &self,
+        n_rows: usize,
+        of_active: &'a mut [f32],
+    ) -> Vec<(Range<usize>, &'a mut [f32])> {
+        let mut left = of_active;
+        let task = |first: usize| {
+            let last = self.n_rows().min(first + n_rows);
+            let n = self.starts[last] - self.starts[first];
+            (first..last, left.split_off_mut(..n).unwrap_or_default())
+        };
+        (0..self.n_rows()).step_by(n_rows).map(task).collect()
     }
 
     fn fits(&self, decoder: &Matrix) -> Result<(), KernelError> {
@@ -305,36 +308,6 @@ fn ascending(latents: impl Iterator<Item = u32>, n_latents: usize) -> Result<(),
     Ok(())
 }
 
-/// Codes of a batch by latent: for each the rows in which it is active, in their order.
-#[derive(Clone, Debug)]
-pub struct ByLatent {
-    pub(super) n_rows: usize,
-    /// Where each latent begins among places; at last their number.
-    starts: Vec<usize>,
-    /// The row, and the place among the values of the codes.
-    places: Vec<(u32, u32)>,
-}
-
-impl ByLatent {
-    /// Latents of the dictionary.
-    pub fn n_latents(&self) -> usize {
-        self.starts.len() - 1
-    }
-
-    /// The rows in which a latent is active, each with its place among [`Codes::values`].
-    ///
-    /// # Panics
-    /// If the latent does not exist.
-    pub fn latent(&self, latent: usize) -> &[(u32, u32)] {
-        &self.places[self.starts[latent]..self.starts[latent + 1]]
-    }
-
-    /// Places in all.
-    pub(super) fn n_places(&self) -> usize {
-        self.places.len()
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -343,11 +316,21 @@ pub(super) mod tests {
 
     /// Codes with none to six active latents in each row.
     pub(in super::super) fn random(n_rows: usize, n_latents: usize, seed: u64) -> Codes {
+        with_share(n_rows, n_latents, 3.0 / n_latents as f64, seed)
+    }
+
+    /// Codes with a share of all latents active.
+    pub(in super::super) fn with_share(
+        n_rows: usize,
+        n_latents: usize,
+        share: f64,
+        seed: u64,
+    ) -> Codes {
         let mut rng = Seed::new(seed).stream("dictionary", "codes");
         let mut row = || {
             let mut row: Vec<(u32, f32)> = Vec::new();
             for latent in 0..n_latents {
-                if rng.uniform() < 3.0 / n_latents as f64 {
+                if rng.uniform() < share {
                     row.push((u32::try_from(latent).unwrap(), rng.below(4) as f32 + 0.5));
                 }
             }
@@ -375,46 +358,40 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn near(a: &[f32], b: &[f32]) {
+        near_at(a, b, 1.0);
+    }
+
+    /// Near for sums of this length.
+    pub(in super::super) fn near_at(a: &[f32], b: &[f32], length: f64) {
         assert_eq!(a.len(), b.len());
-        for (a, b) in a.iter().zip(b) {
-            assert!((a - b).abs() <= 1e-5 * (1.0 + b.abs()), "{a} and {b}");
+        for (a, b) in a.iter().zip(b).map(|(a, b)| (f64::from(*a), f64::from(*b))) {
+            assert!((a - b).abs() <= 1e-5 * (length + b.abs()), "{a} and {b}");
         }
     }
 
     proptest! {
         #[test]
-        fn sparse_sums_are_products_with_dense_codes(
-            n_rows in 0_usize..150, n_latents in 1_usize..40, width in 1_usize..70, seed in 0_u64..99,
+        fn sums_are_products_with_dense_codes_for_few_and_for_many_active(
+            n_rows in 0_usize..600, n_latents in 1_usize..700, width in 0_usize..50,
+            share in 0.0..0.35, seed in 0_u64..99,
         ) {
-            let codes = random(n_rows, n_latents, seed);
+            let codes = with_share(n_rows, n_latents, share, seed);
             let decoder = matrix(n_latents, width, "decoder");
-            let zero = vec![0.0; width];
-            let decoded = codes.decode(&decoder, &zero).unwrap();
-            near(decoded.values(), crate::product(&dense(&codes), &decoder).unwrap().values());
+            let bias = matrix(1, width, "bias").into_values();
+            let mut expected = crate::product(&dense(&codes), &decoder).unwrap();
+            for row in 0..n_rows {
+                expected.row_mut(row).iter_mut().zip(&bias).for_each(|(sum, bias)| *sum += bias);
+            }
+            let norm = (1.0 + share * n_latents as f64).sqrt();
+            let decoded = codes.decode(&decoder, &bias).unwrap();
+            near_at(decoded.values(), expected.values(), norm);
             let gradient = matrix(n_rows, width, "gradient");
             let by_value = crate::product_transposed(&gradient, &decoder).unwrap();
             let expected: Vec<f32> = (0..n_rows)
                 .flat_map(|row| codes.row(row).0.iter().map(move |latent| (row, *latent as usize)))
                 .map(|(row, latent)| by_value.row(row)[latent])
                 .collect();
-            near(&codes.products(&gradient, &decoder).unwrap(), &expected);
-        }
-
-        #[test]
-        fn by_latent_has_the_same_places(n_rows in 0_usize..60, n_latents in 1_usize..30, seed in 0_u64..99) {
-            let codes = random(n_rows, n_latents, seed);
-            let by_latent = codes.by_latent();
-            let mut n = 0;
-            for latent in 0..n_latents {
-                prop_assert!(by_latent.latent(latent).is_sorted());
-                for (row, at) in by_latent.latent(latent) {
-                    let (row, at) = (*row as usize, *at as usize);
-                    let place = codes.row(row).0.iter().position(|other| *other as usize == latent);
-                    prop_assert_eq!(place.map(|place| place + codes.starts[row]), Some(at));
-                    n += 1;
-                }
-            }
-            prop_assert_eq!(n, codes.values().len());
+            near_at(&codes.products(&gradient, &decoder).unwrap(), &expected, (width as f64).sqrt());
         }
 
         #[test]
@@ -437,6 +414,23 @@ pub(super) mod tests {
             let mut kept = codes;
             kept.keep_largest(n);
             prop_assert_eq!(kept, Codes::from_rows(n_latents, &rows).unwrap());
+        }
+    }
+
+    #[test]
+    fn threads_change_no_bit_of_few_and_of_many() {
+        let (decoder, gradient) = (matrix(700, 19, "decoder"), matrix(600, 19, "gradient"));
+        for share in [0.02, 0.1, 0.5] {
+            let codes = with_share(600, 700, share, 1);
+            let with = |n_threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+                pool.install(|| {
+                    let decoded = codes.decode(&decoder, &[0.5; 19]).unwrap();
+                    (decoded, codes.products(&gradient, &decoder).unwrap())
+                })
+            };
+            assert_eq!(with(1), with(2));
+            assert_eq!(with(1), with(4));
         }
     }
 

@@ -13,17 +13,25 @@
 //! Of a step only the encoder's product costs n·d for each row of the batch; the rest costs d for each active latent, and
 //! n·d once for Adam, whose moments decay where the gradient is 0 too.
 //!
+//! Where many latents are active, as at the beginning with an L1 penalty, these passes are products of matrices too, of
+//! blocks of codes that are made dense one after the other: from a sixth of all rows times latents on,
+//! [`Codes::products`] from a fourteenth on. In these a number that is not finite reaches all results of its block, and not
+//! only those of what is active.
+//!
 //! # Determinism
-//! The same bits for any number of threads: tasks are blocks of rows or single latents, whose bounds do not depend on
-//! threads, and sums go in the order of rows. Products use fused multiply-adds where there are any, so last bits depend
+//! The same bits for any number of threads: tasks are blocks of rows or of latents, whose bounds do not depend on threads,
+//! sums go in the order of rows, and codes alone decide whether blocks are made dense. Products use fused multiply-adds where there are any, so last bits depend
 //! on the CPU class.
 
+mod by_latent;
 mod codes;
+mod dense;
 mod encode;
 mod keep;
 mod panels;
 mod step;
 
-pub use codes::{ByLatent, Codes};
+pub use by_latent::ByLatent;
+pub use codes::Codes;
 pub use encode::{codes_above, top_k_codes};
 pub use step::{Atoms, Length, RowGradient};

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::ByLatent;
+use super::by_latent::BLOCK;
 use crate::transformer::AdamW;
 use crate::transformer::lanes::{sum, sum2};
 use crate::{KernelError, Matrix, sum_of_rows};
@@ -96,7 +97,12 @@ impl ByLatent {
     /// `atoms` `[n_latents, d]`.
     ///
     /// # Determinism
-    /// The same bits for any number of threads and on every platform.
+    /// The same bits for any number of threads, and with few active latents on every platform; with many the last bits
+    /// depend on the CPU class.
+    ///
+    /// # Complexity and memory
+    /// d for each active latent, but no more than a product with dense codes, and n·d for Adam. For each thread the gradients
+    /// of 32 latents, with many active latents of 256 and 256 KiB.
     ///
     /// # Errors
     /// [`KernelError::Size`] if the sizes do not fit.
@@ -126,25 +132,26 @@ impl ByLatent {
         atoms: &mut Atoms,
         (rule, t, scale): (&AdamW, u32, f32),
     ) -> Result<(), KernelError> {
-        let width = self.fits(gradient, atoms)?;
+        let of = gradient;
+        let width = self.fits(of, atoms)?;
         if width == 0 {
             return Ok(());
         }
         let numbers = rule.at(t, scale);
-        let task = TASK_LATENTS * width;
-        let moments = atoms.first.par_chunks_mut(task).zip(atoms.second.par_chunks_mut(task));
-        let tasks = atoms.rows.values_mut().par_chunks_mut(task).zip(moments).enumerate();
+        let n = self.task_latents();
+        let moments =
+            atoms.first.par_chunks_mut(n * width).zip(atoms.second.par_chunks_mut(n * width));
+        let tasks = atoms.rows.values_mut().par_chunks_mut(n * width).zip(moments).enumerate();
         tasks.for_each(|(task, (rows, (first, second)))| {
-            let mut gradients = Gradients::new(self, gradient);
+            let mut gradients = self.gradients(of, task, rows);
             let moments = first.chunks_exact_mut(width).zip(second.chunks_exact_mut(width));
             let rows = rows.chunks_exact_mut(width).zip(moments);
-            for (latent, (row, (first, second))) in (task * TASK_LATENTS..).zip(rows) {
-                let of_row = gradients.of(latent, row);
+            for (gradient, (row, (first, second))) in gradients.chunks_exact_mut(width).zip(rows) {
                 pulp::Arch::new().dispatch(
                     #[inline(always)]
                     || {
-                        numbers.step(row, [first, second], of_row);
-                        if gradient.length == Length::One {
+                        numbers.step(row, [first, second], gradient);
+                        if of.length == Length::One {
                             let norm = sum(row, |w| w * w).sqrt();
                             if norm > 0.0 {
                                 for w in row {
@@ -171,18 +178,73 @@ impl ByLatent {
         gradient: &RowGradient<'_>,
         atoms: &Atoms,
     ) -> Result<f64, KernelError> {
-        self.fits(gradient, atoms)?;
-        let firsts: Vec<usize> = (0..self.n_latents()).step_by(TASK_LATENTS).collect();
-        let task = |first: &usize| {
-            let mut gradients = Gradients::new(self, gradient);
-            let latents = *first..self.n_latents().min(first + TASK_LATENTS);
-            let squares = latents.map(|latent| {
-                let of_row = gradients.of(latent, atoms.rows.row(latent));
-                f64::from(sum(of_row, |g| g * g))
-            });
-            squares.sum::<f64>()
+        let width = self.fits(gradient, atoms)?;
+        if width == 0 {
+            return Ok(0.0);
+        }
+        let task = |(task, rows)| {
+            let gradients = self.gradients(gradient, task, rows);
+            let mut squares = 0.0;
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    for gradient in gradients.chunks_exact(width) {
+                        squares += f64::from(sum(gradient, |g| g * g));
+                    }
+                },
+            );
+            squares
         };
-        Ok(firsts.par_iter().map(task).collect::<Vec<f64>>().into_iter().sum())
+        let tasks = atoms.rows.values().par_chunks(self.task_latents() * width).enumerate();
+        Ok(tasks.map(task).collect::<Vec<f64>>().into_iter().sum())
+    }
+
+    /// Latents that one task steps.
+    fn task_latents(&self) -> usize {
+        if self.is_dense() { BLOCK } else { TASK_LATENTS }
+    }
+
+    /// The gradients of the rows of a task.
+    fn gradients(&self, of: &RowGradient<'_>, task: usize, rows: &[f32]) -> Vec<f32> {
+        let RowGradient { coefficients, samples, along, shared, length } = *of;
+        let width = samples.n_columns();
+        let mut gradients = vec![0.0; rows.len()];
+        let first = task * self.task_latents();
+        if self.is_dense() {
+            self.sums(task, coefficients, samples, &mut gradients);
+        } else {
+            // Codes have less than 2^32 rows, and samples no more.
+            let n_samples = u32::try_from(samples.n_rows()).unwrap_or(u32::MAX).max(1);
+            let mut picks = Vec::new();
+            for (latent, gradient) in (first..).zip(gradients.chunks_exact_mut(width)) {
+                let places = self.latent(latent).iter();
+                picks.clear();
+                picks.extend(places.map(|(row, at)| (row % n_samples, coefficients[*at as usize])));
+                sum_of_rows(samples, &picks, gradient);
+            }
+        }
+        let each = gradients.chunks_exact_mut(width).zip(rows.chunks_exact(width));
+        for (latent, (gradient, row)) in (first..).zip(each) {
+            let mut add = |factor: f32, vector: &[f32]| {
+                gradient.iter_mut().zip(vector).for_each(|(g, v)| *g += factor * v);
+            };
+            if let Some(along) = along.get(latent) {
+                add(*along, row);
+            }
+            if let Some((factors, vector)) = shared {
+                add(factors[latent], vector);
+            }
+            if length == Length::One {
+                pulp::Arch::new().dispatch(
+                    #[inline(always)]
+                    || {
+                        let along = sum2(row, gradient, |w, g| w * g);
+                        gradient.iter_mut().zip(row).for_each(|(g, w)| *g -= along * w);
+                    },
+                );
+            }
+        }
+        gradients
     }
 
     /// The width of rows.
@@ -206,81 +268,82 @@ impl ByLatent {
     }
 }
 
-/// The gradient of one latent after the other.
-struct Gradients<'a> {
-    by_latent: &'a ByLatent,
-    of: &'a RowGradient<'a>,
-    n_samples: u32,
-    picks: Vec<(u32, f32)>,
-    sum: Vec<f32>,
-}
-
-impl<'a> Gradients<'a> {
-    fn new(by_latent: &'a ByLatent, of: &'a RowGradient<'a>) -> Self {
-        let sum = vec![0.0; of.samples.n_columns()];
-        // Codes have less than 2^32 rows, and samples no more.
-        let n_samples = u32::try_from(of.samples.n_rows()).unwrap_or(u32::MAX).max(1);
-        Self { by_latent, of, n_samples, picks: Vec::new(), sum }
-    }
-
-    /// The gradient of a row of the parameter.
-    fn of(&mut self, latent: usize, row: &[f32]) -> &[f32] {
-        let RowGradient { coefficients, samples, along, shared, length } = *self.of;
-        let places = self.by_latent.latent(latent).iter();
-        self.picks.clear();
-        let pick = |(row, at): &(u32, u32)| (row % self.n_samples, coefficients[*at as usize]);
-        self.picks.extend(places.map(pick));
-        sum_of_rows(samples, &self.picks, &mut self.sum);
-        let mut add = |factor: f32, vector: &[f32]| {
-            self.sum.iter_mut().zip(vector).for_each(|(g, v)| *g += factor * v);
-        };
-        if let Some(along) = along.get(latent) {
-            add(*along, row);
-        }
-        if let Some((factors, vector)) = shared {
-            add(factors[latent], vector);
-        }
-        if length == Length::One {
-            pulp::Arch::new().dispatch(
-                #[inline(always)]
-                || {
-                    let along = sum2(row, &self.sum, |w, g| w * g);
-                    self.sum.iter_mut().zip(row).for_each(|(g, w)| *g -= along * w);
-                },
-            );
-        }
-        &self.sum
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Codes;
-    use super::super::codes::tests::{matrix, near, random};
+    use super::super::codes::tests::{matrix, near, near_at, random, with_share};
     use super::*;
     use crate::transposed_product;
+    use proptest::prelude::*;
 
-    /// The gradient as a dense product, and Adam over all of it.
-    #[test]
-    fn a_step_is_that_of_the_dense_gradient() {
-        let (n_rows, n_latents, width) = (70, 45, 37);
-        let rule = AdamW { weight_decay: 0.0, epsilon: 1e-3, ..AdamW::new(0.01) };
-        let mut atoms = Atoms::new(matrix(n_latents, width, "atoms"));
-        let mut expected = atoms.clone();
-        for t in 1..4 {
-            let codes = random(n_rows, n_latents, u64::from(t));
-            let samples = matrix(n_rows, width, &format!("samples {t}"));
+    /// The gradient as a dense product with the other terms, in double precision from there.
+    fn expected(codes: &Codes, of: &RowGradient<'_>, atoms: &Atoms) -> Matrix {
+        let (n, width) = (of.samples.n_rows(), of.samples.n_columns());
+        let mut dense = Matrix::zeros(n, codes.n_latents());
+        let mut coefficients = of.coefficients.iter();
+        for row in 0..codes.n_rows() {
+            for (latent, coefficient) in codes.row(row).0.iter().zip(&mut coefficients) {
+                dense.row_mut(row % n)[*latent as usize] += coefficient;
+            }
+        }
+        let mut gradient = transposed_product(&dense, of.samples).unwrap();
+        for latent in 0..codes.n_latents() {
+            let row = atoms.rows.row(latent);
+            let mut g: Vec<f64> = gradient.row(latent).iter().map(|g| f64::from(*g)).collect();
+            for at in 0..width {
+                g[at] += of.along.get(latent).map_or(0.0, |a| f64::from(a * row[at]));
+                g[at] += of.shared.map_or(0.0, |(a, v)| f64::from(a[latent] * v[at]));
+            }
+            if of.length == Length::One {
+                let along: f64 = g.iter().zip(row).map(|(g, w)| g * f64::from(*w)).sum();
+                g.iter_mut().zip(row).for_each(|(g, w)| *g -= along * f64::from(*w));
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "gradients are single precision")]
+            gradient.row_mut(latent).iter_mut().zip(g).for_each(|(to, g)| *to = g as f32);
+        }
+        gradient
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        /// Adam over all of the dense gradient, for few and for many active.
+        #[test]
+        fn a_step_is_that_of_the_dense_gradient(
+            (n_samples, n_copies) in (1_usize..300, 1_usize..4),
+            n_latents in 1_usize..600, width in 1_usize..40,
+            share in 0.0..0.35, (terms, one) in (0_usize..4, proptest::bool::ANY), seed in 0_u64..99,
+        ) {
+            let rule = AdamW { weight_decay: 0.0, epsilon: 0.1, ..AdamW::new(0.01) };
+            let mut rows = matrix(n_latents, width, "atoms");
+            rows.normalize_rows();
+            let mut atoms = Atoms::new(rows);
+            let mut dense = atoms.clone();
+            let codes = with_share(n_samples * n_copies, n_latents, share, seed);
+            let coefficients = matrix(1, codes.values().len(), "coefficients").into_values();
+            let samples = matrix(n_samples, width, "samples");
+            let [along, factors] = ["along", "factors"].map(|what| matrix(1, n_latents, what).into_values());
+            let vector = matrix(1, width, "vector").into_values();
             let by_latent = codes.by_latent();
-            let gradient =
-                transposed_product(&super::super::codes::tests::dense(&codes), &samples).unwrap();
-            let norm: f64 = gradient.values().iter().map(|g| f64::from(*g) * f64::from(*g)).sum();
-            let sparse = RowGradient::new(codes.values(), &samples, Length::Free);
-            let got = by_latent.squared_norm(&sparse, &atoms).unwrap();
-            assert!((got / norm - 1.0).abs() < 1e-5);
-            by_latent.step(&sparse, &mut atoms, (&rule, t, 0.5)).unwrap();
-            let moments = [&mut expected.first[..], &mut expected.second[..]];
-            rule.step(t, expected.rows.values_mut(), moments, gradient.values(), 0.5);
-            near(atoms.rows().values(), expected.rows().values());
+            let length = if one { Length::One } else { Length::Free };
+            let gradient = RowGradient {
+                along: if terms & 1 == 1 { &along } else { &[] },
+                shared: (terms & 2 == 2).then_some((&factors, &vector)),
+                ..RowGradient::new(&coefficients, &samples, length)
+            };
+            for t in 1..3 {
+                let wanted = expected(&codes, &gradient, &dense);
+                let norm: f64 = wanted.values().iter().map(|g| f64::from(*g) * f64::from(*g)).sum();
+                let got = by_latent.squared_norm(&gradient, &atoms).unwrap();
+                prop_assert!((got - norm).abs() <= 1e-5 * norm + 1e-9, "{} and {}", got, norm);
+                by_latent.step(&gradient, &mut atoms, (&rule, t, 0.5)).unwrap();
+                let moments = [&mut dense.first[..], &mut dense.second[..]];
+                rule.step(t, dense.rows.values_mut(), moments, wanted.values(), 0.5);
+                if one {
+                    dense.rows.normalize_rows();
+                }
+                near_at(&atoms.first, &dense.first, 3.0);
+                near_at(atoms.rows().values(), dense.rows().values(), 3.0);
+            }
         }
     }
 
@@ -328,23 +391,25 @@ mod tests {
     }
 
     #[test]
-    fn threads_change_no_bit() {
-        let codes = random(300, 100, 1);
-        let samples = matrix(300, 19, "samples");
-        let by_latent = codes.by_latent();
-        let rule = AdamW::new(0.1);
-        let with = |n_threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
-            pool.install(|| {
-                let mut atoms = Atoms::new(matrix(100, 19, "atoms"));
-                let gradient = RowGradient::new(codes.values(), &samples, Length::One);
-                by_latent.step(&gradient, &mut atoms, (&rule, 1, 1.0)).unwrap();
-                let norm = by_latent.squared_norm(&gradient, &atoms);
-                (atoms, norm.unwrap().to_bits())
-            })
-        };
-        assert_eq!(with(1), with(2));
-        assert_eq!(with(1), with(4));
+    fn threads_change_no_bit_of_few_and_of_many() {
+        for share in [0.02, 0.5] {
+            let codes = with_share(600, 700, share, 1);
+            let samples = matrix(300, 19, "samples");
+            let by_latent = codes.by_latent();
+            let rule = AdamW::new(0.1);
+            let with = |n_threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+                pool.install(|| {
+                    let mut atoms = Atoms::new(matrix(700, 19, "atoms"));
+                    let gradient = RowGradient::new(codes.values(), &samples, Length::One);
+                    by_latent.step(&gradient, &mut atoms, (&rule, 1, 1.0)).unwrap();
+                    let norm = by_latent.squared_norm(&gradient, &atoms);
+                    (atoms, norm.unwrap().to_bits())
+                })
+            };
+            assert_eq!(with(1), with(2));
+            assert_eq!(with(1), with(4));
+        }
     }
 
     #[test]
