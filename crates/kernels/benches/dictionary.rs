@@ -1,25 +1,102 @@
-//! A training step of a dictionary, part by part: 4096 rows of 256 numbers, 32 active latents of 8192.
+//! A training step of a dictionary, part by part: 4096 rows of 256 numbers, 32 active latents of 8192; and what encoding costs
+//! from 2¹² to 2¹⁷ latents.
 //!
-//! The encoder's product is the only part that costs what a dense step would; beside it the same product alone, stored.
+//! The encoder's product is the only part that costs what a dense step would. Beside it stand the same product alone, stored,
+//! and what the processor does in registers at most, multiplying and adding by all threads; the shares are printed, of the
+//! fastest of runs that take turns.
+
+#![allow(clippy::print_stdout, reason = "a bench tells what it measured")]
 
 use std::hint::black_box;
+use std::time::Instant;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kernels::dictionary::{Atoms, Codes, Length, RowGradient, top_k_codes};
 use kernels::transformer::AdamW;
 use kernels::{Matrix, product_transposed};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
 use seed::Seed;
 
 const ROWS: usize = 4096;
 const WIDTH: usize = 256;
 const LATENTS: usize = 8192;
 const K: usize = 32;
+/// Rows of the batches of the sweep.
+const SWEEP_ROWS: usize = 1024;
+const SWEEP_K: [usize; 4] = [16, 32, 64, 128];
+/// Runs of each that take turns.
+const TURNS: usize = 20;
 
 fn random(n_rows: usize, purpose: &str) -> Matrix {
     let mut rng = Seed::new(0).stream("bench", purpose);
     #[expect(clippy::cast_possible_truncation, reason = "32 bits are enough for a bench")]
     let values = (0..n_rows * WIDTH).map(|_| rng.normal() as f32 / 16.0).collect();
     Matrix::from_rows(n_rows, WIDTH, values).expect("as many numbers")
+}
+
+/// Multiplications and additions of numbers that stay in registers; how many there were.
+struct InRegisters;
+
+/// Sums that do not wait for each other.
+const SUMS: usize = 12;
+const REPEATS: usize = 100_000;
+
+impl WithSimd for InRegisters {
+    type Output = usize;
+
+    #[expect(clippy::inline_always, reason = "to get the instructions of the caller")]
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> usize {
+        let factor = simd.splat_f32s(black_box(0.999));
+        let mut sums = [simd.splat_f32s(black_box(1.0)); SUMS];
+        for _ in 0..REPEATS {
+            for sum in &mut sums {
+                *sum = simd.mul_add_e_f32s(*sum, factor, factor);
+            }
+        }
+        let sum = sums.into_iter().fold(factor, |sum, other| simd.add_f32s(sum, other));
+        black_box(simd.reduce_sum_f32s(sum));
+        2 * SUMS * REPEATS * S::F32_LANES
+    }
+}
+
+/// The same by all threads, about as long as an encoding takes, so that what else runs on the machine slows both alike.
+fn in_registers() -> usize {
+    let tasks = (0..256 * rayon::current_num_threads()).into_par_iter();
+    tasks.map(|_| Arch::new().dispatch(InRegisters)).sum()
+}
+
+/// Billions of operations a second, of the fastest of runs that take turns.
+fn rates<const N: usize>(mut runs: [&mut dyn FnMut() -> usize; N]) -> [f64; N] {
+    let mut rates = [0.0_f64; N];
+    for _ in 0..TURNS {
+        for (rate, run) in rates.iter_mut().zip(&mut runs) {
+            let start = Instant::now();
+            let n = run();
+            *rate = rate.max(n as f64 / 1e9 / start.elapsed().as_secs_f64());
+        }
+    }
+    rates
+}
+
+fn shares(_: &mut Criterion) {
+    let (x, encoder) = (random(ROWS, "x"), random(LATENTS, "encoder"));
+    let (bias, n) = (vec![0.0; LATENTS], 2 * ROWS * WIDTH * LATENTS);
+    let [peak, product, encode] = rates([
+        &mut in_registers,
+        &mut || {
+            black_box(product_transposed(&x, &encoder).expect("sizes that fit"));
+            n
+        },
+        &mut || {
+            black_box(top_k_codes(&x, &encoder, &bias, K).expect("sizes that fit"));
+            n
+        },
+    ]);
+    println!("in registers {peak:.0} GFLOP/s by {} threads", rayon::current_num_threads());
+    println!("the product alone {product:.0} GFLOP/s, {:.0} % of that", 100.0 * product / peak);
+    println!("encode {encode:.0} GFLOP/s, {:.0} % of that", 100.0 * encode / peak);
 }
 
 fn step(criterion: &mut Criterion) {
@@ -34,6 +111,8 @@ fn step(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("a step of 8192 latents, 32 active");
     group.sample_size(10);
+    group.throughput(Throughput::Elements(in_registers() as u64));
+    group.bench_function("in registers (operations)", |bencher| bencher.iter(in_registers));
     group.throughput(Throughput::Elements((2 * ROWS * WIDTH * LATENTS) as u64));
     group.bench_function("the product alone (operations)", |bencher| {
         bencher.iter(|| product_transposed(black_box(&x), &encoder).expect("sizes that fit"));
@@ -58,6 +137,26 @@ fn step(criterion: &mut Criterion) {
         });
     });
     group.finish();
+}
+
+fn sweep(criterion: &mut Criterion) {
+    let x = random(SWEEP_ROWS, "x");
+    let all = random(1 << 17, "encoder");
+    for k in SWEEP_K {
+        let mut group = criterion.benchmark_group(format!("encode, {k} active (operations)"));
+        group.sample_size(10);
+        for bits in 12..=17 {
+            let n_latents = 1 << bits;
+            let weights = all.values()[..n_latents * WIDTH].to_vec();
+            let encoder = Matrix::from_rows(n_latents, WIDTH, weights).expect("as many numbers");
+            let bias = vec![0.0; n_latents];
+            group.throughput(Throughput::Elements((2 * SWEEP_ROWS * WIDTH * n_latents) as u64));
+            group.bench_function(BenchmarkId::new("latents", n_latents), |bencher| {
+                bencher.iter(|| top_k_codes(&x, &encoder, &bias, k).expect("sizes that fit"));
+            });
+        }
+        group.finish();
+    }
 }
 
 /// The same passes where many latents are active.
@@ -99,5 +198,5 @@ fn dense_codes(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, step, dense_codes);
+criterion_group!(benches, shares, step, sweep, dense_codes);
 criterion_main!(benches);

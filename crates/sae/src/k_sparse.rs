@@ -16,7 +16,7 @@ use crate::step::{Report, Step};
 pub struct Aux {
     /// `k_aux`, active dead latents of a row.
     pub k: usize,
-    /// α, what it counts.
+    /// α, what it counts beside the share of variance that is unexplained.
     pub coefficient: f64,
 }
 
@@ -72,10 +72,10 @@ pub(crate) struct Gradients {
 impl Reconstruction<'_> {
     /// Of the loss
     ///
-    /// L = Σ wₘ·mean ‖x − x̂ₘ‖² + α·(mean ‖e − ê‖²)/v,
+    /// L = Σ wₘ·mean ‖x − x̂ₘ‖² + α·V·(mean ‖e − ê‖²)/v,
     ///
     /// where x̂ₘ is reconstructed from the latents before the end of the m-th prefix, e is the residual of all, held fixed, ê
-    /// what the dead latents make of x, and v the mean of ‖e − mean e‖². `select` tells what of a batch is active; targets
+    /// what the dead latents make of x, V the mean of ‖x − mean x‖² and v that of ‖e − mean e‖². `select` tells what of a batch is active; targets
     /// that are predicted in part already are what is left of them.
     pub(crate) fn gradients(
         &self,
@@ -125,7 +125,7 @@ impl Reconstruction<'_> {
         let dead = if self.aux.is_some() { parameters.dead(step.dead_after) } else { Vec::new() };
         if let Some(aux) = self.aux
             && let Some((loss, block)) =
-                revive(aux, parameters, &dead, &forward.inputs, &forward.residual)?
+                revive(aux, parameters, &dead, &forward.inputs, (batch.targets, &forward.residual))?
         {
             penalty += loss;
             blocks.push(block);
@@ -189,7 +189,7 @@ fn revive(
     parameters: &Parameters,
     dead: &[u32],
     inputs: &Matrix,
-    residual: &Matrix,
+    (targets, residual): (&Matrix, &Matrix),
 ) -> Result<Option<(f64, Block)>> {
     let n = residual.n_rows() as f64;
     let variance = squared_from_mean(residual) / n;
@@ -204,7 +204,7 @@ fn revive(
     // e − ê.
     let mut left = codes.decode(&of_dead, &vec![0.0; of_dead.n_columns()])?;
     lacking(&mut left, residual);
-    let weight = aux.coefficient / (variance * n);
+    let weight = aux.coefficient * squared_from_mean(targets) / (variance * n * n);
     let loss = weight * squared(&left);
     let by_decoded = scaled(&left, -2.0 * weight);
     let by_value = codes.products(&by_decoded, &of_dead)?;

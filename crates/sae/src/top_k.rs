@@ -83,8 +83,10 @@ impl TopK {
 
     /// One step on a batch, against
     ///
-    /// L = mean ‖x − x̂‖² + α·(mean ‖e − ê‖²)/v, with e = x − x̂ held fixed, ê what the dead latents make of x (the `k_aux` of
-    /// them with the largest positive pre-activations, without the decoder's bias), and v the mean of ‖e − mean e‖².
+    /// L = mean ‖x − x̂‖² + α·V·(mean ‖e − ê‖²)/v, with e = x − x̂ held fixed, ê what the dead latents make of x (the `k_aux`
+    /// of them with the largest positive pre-activations, without the decoder's bias), V the mean of ‖x − mean x‖² and v that
+    /// of ‖e − mean e‖²: divided by V it is the loss of Gao et al., both terms as shares of a variance, and weighs them the
+    /// same however activations are scaled.
     ///
     /// Rows of the decoder keep length 1: the part of the gradient along them is taken out first.
     ///
@@ -142,7 +144,7 @@ mod tests {
     fn gradients_are_slopes_of_the_dense_loss() {
         let d = 6;
         let aux = Aux { k: 2, coefficient: 0.7 };
-        let config = TopKConfig { n_latents: 20, k: 3, aux: Some(aux.clone()) };
+        let config = TopKConfig { n_latents: 20, k: 3, aux: Some(aux) };
         let batch = random(24, d, "batch");
         let mut sae = sae(&config, &batch);
         disturb(&mut sae.parameters, true);
@@ -158,7 +160,8 @@ mod tests {
         let mean: Vec<f64> =
             (0..d).map(|at| fixed.iter().map(|row| row[at]).sum::<f64>() / 24.0).collect();
         let gaps = fixed.iter().flat_map(|row| row.iter().zip(&mean).map(|(e, mean)| e - mean));
-        let variance = squares(&gaps.collect::<Vec<f64>>());
+        let left_over = squares(&gaps.collect::<Vec<f64>>());
+        let weight = 0.7 * squared_from_mean(&batch) / 24.0 / left_over;
         let loss = |dense: &Dense| {
             let error: f64 = residuals(dense).iter().map(|e| squares(e)).sum();
             let left = batch.rows().zip(&fixed).map(|(row, e)| {
@@ -166,7 +169,7 @@ mod tests {
                 let each = e.iter().zip(dense.sum(&revived)).map(|(e, sum)| e - sum);
                 squares(&each.collect::<Vec<f64>>())
             });
-            error / 24.0 + aux.coefficient * left.sum::<f64>() / variance
+            error / 24.0 + weight * left.sum::<f64>()
         };
         let report = sae.step(Batch::of(&batch), &Step { dead_after: 100, ..plain() }).unwrap();
         assert!((report.loss / loss(&dense) - 1.0).abs() < 1e-5);
