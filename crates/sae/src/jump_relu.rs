@@ -64,8 +64,8 @@ pub struct JumpReluConfig {
 }
 
 impl JumpReluConfig {
-    /// λ = 1, ε = θ = 0.001 in units of the root mean square of ‖x‖, as in `dictionary_learning`: √d times that where
-    /// activations are scaled to E‖x‖² = d ([`Scaling::of`](crate::Scaling::of)).
+    /// λ = 1, ε = θ = 0.001 where E‖x‖² = 1, as in `dictionary_learning`: λ is d times that and the others √d times where
+    /// activations are scaled to E‖x‖² = d ([`Scaling::of`](crate::Scaling::of)), which is meant here.
     ///
     /// # Examples
     ///
@@ -75,7 +75,7 @@ impl JumpReluConfig {
     /// ```
     pub fn target_l0(n_latents: usize, width: usize, target: f64) -> Self {
         let unit = 0.001 * (width as f32).sqrt();
-        let sparsity = Sparsity::TargetL0 { coefficient: 1.0, target };
+        let sparsity = Sparsity::TargetL0 { coefficient: width as f64, target };
         Self { n_latents, sparsity, bandwidth: unit, initial_threshold: unit }
     }
 
