@@ -1,6 +1,6 @@
 //! Rows of a matrix in random order.
 
-use kernels::{KernelError, Matrix};
+use kernels::KernelError;
 use seed::Seed;
 
 use crate::error::{DictionariesError, Result};
@@ -101,6 +101,7 @@ impl Source for MemoryRows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kernels::Matrix;
 
     fn rows() -> MemoryRows {
         let inputs = Matrix::from_rows(7, 1, (0..7_u8).map(f32::from).collect()).unwrap();

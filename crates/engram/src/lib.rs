@@ -1,13 +1,14 @@
 //! A thin facade of re-exports for notebooks and outside users, one feature per paper.
 //!
-//! Each feature gives the crates that its paper needs, under their own names. Without features there is
+//! Each feature gives the crates that its paper, or subject, needs, under their own names. Without features there is
 //! nothing here, and nothing to compile.
 //!
 //! | feature | paper | crates |
 //! |---|---|---|
 //! | `paper-a` | attention approximates Sparse Distributed Memory | `figures`, `geometry`, `kernels`, `sdm`, `seed`, `stats` |
 //! | `paper-b` | Sparse Distributed Memory is a continual learner | those of `paper-a`, and `continual` |
-//! | `paper-c` | Scaling Monosemanticity, as far as its world, its language models and their activations | `burn`, `capture`, `corpus`, `device`, `figures`, `lm`, `seed`, `stats`, `store`, `substrate`, `world` |
+//! | `dictionaries` | sparse autoencoders without language models | `dictionaries`, `figures`, `interp`, `kernels`, `sae`, `seed`, `stats`, `world` |
+//! | `paper-c` | Scaling Monosemanticity | those of `dictionaries`, and `burn`, `capture`, `corpus`, `device`, `lm`, `store`, `substrate` |
 //!
 //! In a notebook with an evcxr kernel:
 //!
@@ -30,8 +31,10 @@
 #[cfg(feature = "paper-b")]
 pub use continual;
 #[cfg(feature = "paper-c")]
-pub use {burn, capture, corpus, device, lm, store, substrate, world};
-#[cfg(any(feature = "paper-a", feature = "paper-c"))]
-pub use {figures, seed, stats};
+pub use {burn, capture, corpus, device, lm, store, substrate};
+#[cfg(feature = "dictionaries")]
+pub use {dictionaries, interp, sae, world};
+#[cfg(any(feature = "paper-a", feature = "dictionaries"))]
+pub use {figures, kernels, seed, stats};
 #[cfg(feature = "paper-a")]
-pub use {geometry, kernels, sdm};
+pub use {geometry, sdm};

@@ -34,6 +34,7 @@ mod probing;
 mod rankings;
 mod recovery;
 mod splice;
+mod toy_truth;
 
 pub use assignment::{Assignment, assign};
 pub use attribution::{ablations, attributions, sums_by_latent};
@@ -63,3 +64,4 @@ pub use splice::{
     CrossEntropies, ErrorControl, Losses, MatchedDraws, cross_entropies, error_control,
     kl_divergences, kl_score, random_errors,
 };
+pub use toy_truth::{ToyScore, ToyTruth, at_l0};

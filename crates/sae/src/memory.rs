@@ -48,7 +48,8 @@ impl RunConfig {
         let (d, out, rows) = (width as u64, predicted_width as u64, self.batch_rows as u64);
         let (mut parameters, mut step) = (0, 0);
         for member in &self.members {
-            let architecture = &member.recipe.architecture;
+            let recipe = &member.recipe;
+            let architecture = &recipe.architecture;
             let n = architecture.n_latents() as u64;
             let (by_latent, n_blocks) = match architecture {
                 Architecture::Gated(_) => (3 * n, 1),
@@ -60,9 +61,10 @@ impl RunConfig {
             parameters += 12 * (n * (d + out) + by_latent + out) + 8 * n;
             let n_active = match architecture.k() {
                 // Dead latents may be active besides, as many as half the width.
-                Some(k) => ((k as f64 * member.recipe.schedule.k_times.max(1.0)).ceil() as u64
-                    + d / 2)
-                    .min(n),
+                Some(k) => {
+                    let first = recipe.schedule.step(&recipe.optimizer, 1, self.n_steps, 0);
+                    (first.k(k, architecture.n_latents()) as u64 + d / 2).min(n)
+                }
                 None => n / 2,
             };
             let of_rows = 4 * rows * (N_BATCHES * d.max(out) + 2 * (n_blocks - 1) * out);

@@ -11,6 +11,7 @@
 mod archives;
 mod damage;
 mod data;
+mod dictionaries;
 mod models;
 mod parser;
 mod stores;
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
     let word = arguments.first().filter(|argument| !argument.starts_with('-'));
 
     let all = [data::parsers(), archives::parsers(), models::parsers(), stores::parsers()];
-    let all = all.into_iter().flatten().chain(worlds::parsers());
+    let all = all.into_iter().flatten().chain(worlds::parsers()).chain(dictionaries::parsers());
     let chosen: Vec<Parser> =
         all.filter(|parser| word.is_none_or(|word| parser.name.contains(word.as_str()))).collect();
     let weights: u64 = chosen.iter().map(|parser| parser.weight).sum();

@@ -21,10 +21,10 @@ use experiment::figures::{Axis, Cell, Color, Figure, Mark, Panel, Stroke, Table,
 use experiment::{
     Claim, Context, Cost, Drawing, Estimate, Experiment, Number, Numbers, Tier, dot_plot,
 };
-use interp::{Fidelity, IcaConfig, firing, independent_components, principal_components, recover};
-use kernels::Matrix;
-use kernels::dictionary::Codes;
-use sae::{Architecture, Dictionary, Freeze, Member, Recipe, RunConfig, Scaling, Trainer};
+use interp::{
+    IcaConfig, ToyScore, ToyTruth, at_l0, independent_components, principal_components, spearman,
+};
+use sae::{Architecture, Freeze, Member, Recipe, RunConfig, Scaling, Trainer};
 use seed::Seed;
 use serde::{Deserialize, Serialize};
 use world::toy::{Sample, ToyConfig, ToyModel};
@@ -106,25 +106,8 @@ struct Config {
     seeds: Vec<u64>,
 }
 
-/// What was measured of a dictionary.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct Point {
-    l0: f64,
-    fvu: f64,
-    dead: f64,
-    mcc: f64,
-    /// Of the features that stand alone, those with a latent at a cosine of 0.9.
-    alone: f64,
-    /// The same of features in trees.
-    tree: f64,
-    /// Of the latents, those with a feature at that cosine.
-    precision: f64,
-    /// Mean F1 with which a feature's own latent tells that it fires.
-    f1: f64,
-}
-
-/// A quantity of a point, with its name in the record, its label, and how it is read.
-type Quantity = (&'static str, &'static str, fn(&Point) -> f64);
+/// The name in the record, the label, and how it is read.
+type Quantity = (&'static str, &'static str, fn(&ToyScore) -> f64);
 const QUANTITIES: [Quantity; 6] = [
     ("fvu", "unexplained variance", |point| point.fvu),
     ("mcc", "MCC", |point| point.mcc),
@@ -151,9 +134,9 @@ struct Trained {
     /// The share of features that stand alone.
     share_alone: f64,
     /// By kind and value.
-    points: Vec<Vec<Point>>,
+    points: Vec<Vec<ToyScore>>,
     /// In the order of [`BASELINES`].
-    baselines: Vec<Point>,
+    baselines: Vec<ToyScore>,
 }
 
 struct Measured {
@@ -161,38 +144,21 @@ struct Measured {
 }
 
 impl Measured {
-    /// A quantity of each toy where L0 is the matched one, along the line between its neighbors in ln L0; none where a toy
-    /// has no such neighbors.
-    fn matched(&self, config: &Config, kind: usize, of: fn(&Point) -> f64) -> Option<Vec<f64>> {
-        let at = libm::log(config.matched_l0);
+    /// A quantity of each toy where L0 is the matched one; none where a toy has none there.
+    fn matched(&self, config: &Config, kind: usize, of: fn(&ToyScore) -> f64) -> Option<Vec<f64>> {
         let of_toy = |toy: &Trained| {
-            let mut points: Vec<&Point> = toy.points[kind].iter().collect();
-            points.sort_by(|a, b| a.l0.total_cmp(&b.l0));
-            points.windows(2).find_map(|pair| {
-                let [low, high] = [libm::log(pair[0].l0), libm::log(pair[1].l0)];
-                // Where k is the matched L0, a batch may have a little more or less in use.
-                let slack = 0.05;
-                if at < low - slack || at > high + slack || high <= low {
-                    return None;
-                }
-                let part = ((at - low) / (high - low)).clamp(0.0, 1.0);
-                Some(of(pair[0]) + part * (of(pair[1]) - of(pair[0])))
-            })
+            let points: Vec<_> =
+                toy.points[kind].iter().map(|point| (point.l0, of(point))).collect();
+            at_l0(&points, config.matched_l0)
         };
         self.toys.iter().map(of_toy).collect()
-    }
-
-    fn estimate(&self, config: &Config, name: &str, values: &[f64]) -> Result<Estimate> {
-        let mut rng =
-            Seed::new(config.seeds[0]).stream(Calibration::ID, &format!("bootstrap {name}"));
-        Estimate::of(values, config.n_resamples, &mut rng)
     }
 
     /// All that is compared at the matched L0: name, label, and a quantity of each toy.
     fn rows(
         &self,
         config: &Config,
-        of: fn(&Point) -> f64,
+        of: fn(&ToyScore) -> f64,
     ) -> Vec<(String, &'static str, Vec<f64>)> {
         let kinds = config.kinds.iter().enumerate().filter_map(|(at, (kind, _))| {
             let values = self.matched(config, at, of)?;
@@ -204,6 +170,11 @@ impl Measured {
         });
         kinds.chain(baselines).collect()
     }
+}
+
+fn estimate(config: &Config, name: &str, values: &[f64]) -> Result<Estimate> {
+    let mut rng = Seed::new(config.seeds[0]).stream(Calibration::ID, &format!("bootstrap {name}"));
+    Estimate::of(values, config.n_resamples, &mut rng)
 }
 
 struct Calibration;
@@ -270,7 +241,7 @@ impl Experiment for Calibration {
     fn numbers(config: &Config, measured: &Measured) -> Numbers {
         let mut numbers = Numbers::new();
         let mut put = |name: String, values: &[f64]| {
-            if let Ok(estimate) = measured.estimate(config, &name, values) {
+            if let Ok(estimate) = estimate(config, &name, values) {
                 // Trainings: last bits differ between CPU classes and grow.
                 numbers.insert(name, estimate.mean.drift_tol(0.02));
             }
@@ -323,13 +294,11 @@ fn trained(config: &Config, seed: u64, context: &Context) -> Result<Trained> {
             add(format!("{kind:?} {value}"), kind.recipe(config, *value));
         }
     }
-    let frozen = [
-        ("soft", Freeze::SoftDecoder { least_cosine: 0.8 }),
-        ("decoder", Freeze::Decoder),
-        ("encoder", Freeze::Encoder),
-    ];
-    for (name, freeze) in frozen {
-        add(format!("frozen: {name}"), Kind::TopK.recipe(config, config.matched_l0).frozen(freeze));
+    let soft = Freeze::SoftDecoder { least_cosine: 0.8 };
+    let frozen = [soft, Freeze::Decoder, Freeze::Encoder];
+    for freeze in frozen {
+        let recipe = Kind::TopK.recipe(config, config.matched_l0).frozen(freeze);
+        add(format!("{freeze:?}"), recipe);
     }
     let run = RunConfig {
         n_steps: config.n_steps,
@@ -341,10 +310,10 @@ fn trained(config: &Config, seed: u64, context: &Context) -> Result<Trained> {
     let sample = rows.sample(8192.min(config.n_test))?;
     let scaling = Scaling::of(&sample.inputs)?;
     let mut trainer = Trainer::new(run, scaling, sample.batch())?;
-    let judge = Judge::new(config, &toy)?;
+    let judge = ToyTruth::new(&toy, 1 << 62, config.n_test)?;
     // Before the first step.
     let (_, untrained) = trainer.dictionaries()?.pop().context("there are dictionaries")?;
-    let untrained = judge.point(&untrained)?;
+    let untrained = judge.score(&untrained)?;
     let total = config.seeds.len() * 20;
     while !trainer.is_done() {
         trainer.step(rows.next()?.batch())?;
@@ -352,15 +321,15 @@ fn trained(config: &Config, seed: u64, context: &Context) -> Result<Trained> {
             context.step(total);
         }
     }
-    let mut points: Vec<Point> = Vec::new();
+    let mut points: Vec<ToyScore> = Vec::new();
     for (_, dictionary) in trainer.dictionaries()? {
-        points.push(judge.point(&dictionary)?);
+        points.push(judge.score(&dictionary)?);
     }
     let mut points = points.into_iter();
     let by_kind =
         config.kinds.iter().map(|(_, values)| points.by_ref().take(values.len()).collect());
     let by_kind = by_kind.collect();
-    let mut baselines: Vec<Point> = points.take(frozen.len()).collect();
+    let mut baselines: Vec<ToyScore> = points.take(frozen.len()).collect();
     baselines.push(untrained);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a k above 0")]
     let k = Some(config.matched_l0 as usize);
@@ -368,75 +337,14 @@ fn trained(config: &Config, seed: u64, context: &Context) -> Result<Trained> {
     let options = IcaConfig { n_components: config.d_model, max_iterations: 200, tolerance: 1e-4 };
     let mut rng = Seed::new(seed).stream(Calibration::ID, "ICA");
     baselines
-        .push(judge.point(&independent_components(inputs, &options, &mut rng)?.dictionary(k)?)?);
-    baselines.push(judge.point(&principal_components(inputs, config.d_model)?.dictionary(k)?)?);
-    let n_alone = judge.is_alone.iter().filter(|alone| **alone).count();
+        .push(judge.score(&independent_components(inputs, &options, &mut rng)?.dictionary(k)?)?);
+    baselines.push(judge.score(&principal_components(inputs, config.d_model)?.dictionary(k)?)?);
     Ok(Trained {
-        true_l0: judge.truth.values().len() as f64 / config.n_test as f64,
-        share_alone: n_alone as f64 / config.n_features as f64,
+        true_l0: judge.l0(),
+        share_alone: judge.share_alone(),
         points: by_kind,
         baselines,
     })
-}
-
-/// What dictionaries are compared with.
-struct Judge {
-    features: Matrix,
-    /// Features without parent and children.
-    is_alone: Vec<bool>,
-    rows: Matrix,
-    /// What fires in each row.
-    truth: Codes,
-}
-
-impl Judge {
-    fn new(config: &Config, toy: &ToyModel) -> Result<Self> {
-        let n = config.n_features;
-        let mut is_alone = vec![true; n];
-        for feature in 0..n {
-            if let Some(parent) = toy.firing().parent(feature) {
-                is_alone[feature] = false;
-                is_alone[parent] = false;
-            }
-        }
-        let (mut rows, mut truth) = (Matrix::zeros(config.n_test, config.d_model), Vec::new());
-        let mut sample = Sample::default();
-        for at in 0..config.n_test {
-            toy.write((1 << 62) + at as u64, &mut sample);
-            rows.row_mut(at).copy_from_slice(&sample.x);
-            truth.push(sample.acts.clone());
-        }
-        let features = Matrix::from_rows(n, config.d_model, toy.dictionary().rows().to_vec())?;
-        Ok(Self { features, is_alone, rows, truth: Codes::from_rows(n, &truth)? })
-    }
-
-    fn point(&self, dictionary: &Dictionary) -> Result<Point> {
-        let mut fidelity = Fidelity::new(dictionary.width(), dictionary.n_latents())?;
-        fidelity.add_reconstructed(dictionary, &self.rows)?;
-        let fidelity = fidelity.report()?;
-        let found = recover(&self.features, dictionary.decoder())?;
-        let share = |alone: bool| {
-            let best = found.best.iter().zip(&self.is_alone).filter(|(_, is)| **is == alone);
-            let cosines: Vec<f64> = best.map(|((_, cosine), _)| f64::from(*cosine)).collect();
-            cosines.iter().filter(|cosine| **cosine >= FOUND).count() as f64 / cosines.len() as f64
-        };
-        let own: Vec<Option<u32>> =
-            found.partners.iter().map(|partner| partner.map(|(latent, _)| latent)).collect();
-        let codes = dictionary.encode(&self.rows)?;
-        // A feature without a latent of its own, or one that never fires here, is not told at all.
-        let told = firing(&self.truth, &codes, &own)?.into_iter();
-        let f1: Vec<f64> = told.map(|told| told.and_then(|it| it.f1()).unwrap_or(0.0)).collect();
-        Ok(Point {
-            l0: fidelity.l0,
-            fvu: fidelity.fvu.context("rows that differ")?,
-            dead: fidelity.dead_share,
-            mcc: found.mcc,
-            alone: share(true),
-            tree: share(false),
-            precision: found.true_latents(FOUND),
-            f1: stats::mean(&f1)?,
-        })
-    }
 }
 
 /// Fidelity and recovery of every dictionary against its L0.
@@ -447,14 +355,15 @@ fn curves(config: &Config, measured: &Measured) -> Figure {
         .caption(&format!(
             "Dictionaries of {} latents after {} batches of {} rows of a toy with {} features in {} dimensions: means over {} \
              toys, at each penalty or k. Left: the share of variance that is not explained. Middle and right: the share of \
-             features with a latent at a cosine of {FOUND}, of features that stand alone and of those in trees. Dotted: \
+             features with a latent at a cosine of {}, of features that stand alone and of those in trees. Dotted: \
              features that fire in a row.",
             config.n_latents,
             config.n_steps,
             config.batch_rows,
             config.n_features,
             config.d_model,
-            config.seeds.len()
+            config.seeds.len(),
+            ToyTruth::FOUND
         ))
         .width(Width::Page)
         .panel_height_mm(58.0)
@@ -466,7 +375,7 @@ fn curves(config: &Config, measured: &Measured) -> Figure {
         )
         .mark(Mark::vline(true_l0).dotted().color(Color::Gray));
         for (which, (kind, values)) in config.kinds.iter().enumerate() {
-            let mean = |point: usize, of: &dyn Fn(&Point) -> f64| {
+            let mean = |point: usize, of: &dyn Fn(&ToyScore) -> f64| {
                 let sum: f64 = measured.toys.iter().map(|toy| of(&toy.points[which][point])).sum();
                 sum / measured.toys.len() as f64
             };
@@ -475,9 +384,13 @@ fn curves(config: &Config, measured: &Measured) -> Figure {
                 .collect();
             points.sort_by(|a, b| a[0].total_cmp(&b[0]));
             let [x, y] = [0, 1].map(|axis| points.iter().map(|it| it[axis]).collect::<Vec<f64>>());
-            let line = Mark::line(&x, &y).color(color(which)).stroke(stroke(which));
+            let line = Mark::line(&x, &y).color(Color::nth(which)).stroke(if which < 5 {
+                Stroke::Dashed
+            } else {
+                Stroke::Solid
+            });
             let line = if at == 0 { line.label(kind.label()) } else { line.series(kind.label()) };
-            let dots = Mark::points(&x, &y).color(color(which));
+            let dots = Mark::points(&x, &y).color(Color::nth(which));
             panel = panel.mark(line).mark(dots.series(&format!("{}, each", kind.label())));
         }
         figure = figure.panel(if at == 0 { panel.legend() } else { panel });
@@ -504,7 +417,7 @@ fn at_matched(config: &Config, measured: &Measured) -> Option<Figure> {
     for (name, label, of) in [QUANTITIES[0], QUANTITIES[1], QUANTITIES[5]] {
         let rows = measured.rows(config, of);
         let estimates = rows.iter().map(|(row, label, values)| {
-            Some((*label, measured.estimate(config, &format!("{row}.{name}"), values).ok()?))
+            Some((*label, estimate(config, &format!("{row}.{name}"), values).ok()?))
         });
         let estimates: Vec<(&str, Estimate)> = estimates.collect::<Option<_>>()?;
         let rows: Vec<(&str, &Estimate)> =
@@ -533,120 +446,94 @@ fn table(config: &Config, measured: &Measured) -> Table {
     table
 }
 
-fn color(kind: usize) -> Color {
-    [
-        Color::Blue,
-        Color::Sky,
-        Color::Gray,
-        Color::Amber,
-        Color::Vermilion,
-        Color::Green,
-        Color::Purple,
-        Color::Ink,
-    ][kind % 8]
-}
-
-fn stroke(kind: usize) -> Stroke {
-    if kind % 2 == 0 { Stroke::Solid } else { Stroke::Dashed }
-}
-
 const NO_MATCH: &str = "a penalty or k to both sides of the matched L0 is missing";
 
-fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
-    let place = |kind: Kind| config.kinds.iter().position(|(other, _)| *other == kind);
-    let of = |kind: Kind, quantity: usize| {
-        measured.matched(config, place(kind)?, QUANTITIES[quantity].2)
-    };
-    let number = |id: &str, values: &[f64]| {
-        let number = measured.estimate(config, id, values).map(|estimate| estimate.mean);
-        number.unwrap_or_else(|_| Number::exact(0.0))
-    };
-    let mut claims = Vec::new();
-    let mut differ =
-        |id: &str, source: &str, text: &str, [one, other]: [Kind; 2], quantity, above: bool| {
-            let gaps = of(one, quantity).zip(of(other, quantity)).map(|(one, other)| {
-                one.iter().zip(&other).map(|(one, other)| one - other).collect::<Vec<f64>>()
-            });
-            let claim = Claim::about(id, source, text);
-            let gap = number(id, gaps.as_deref().unwrap_or(&[0.0]));
-            let null = format!("the same as {}", other.label());
-            let claim = if above {
-                claim.exceeds(&null, 0.0, &gap)
-            } else {
-                claim.falls_short_of(&null, 0.0, &gap)
-            };
-            claims.push(claim.when(gaps.is_some(), NO_MATCH));
-        };
-    differ(
+/// What is said of two architectures at equal L0: id, source, text, both, a quantity, and whether the first has more of it.
+type Said = (&'static str, &'static str, &'static str, [Kind; 2], usize, bool);
+const SAID: [Said; 4] = [
+    (
         "c00.top_k_reconstructs_better",
         "Circuits Updates June 2024, replication of TopK",
         "at equal L0 TopK leaves less variance unexplained than ReLU with an L1 penalty",
         [Kind::TopK, Kind::Relu],
         0,
         false,
-    );
-    differ(
+    ),
+    (
         "c00.gated_reconstructs_better",
         "arXiv 2404.16014, abstract",
         "at equal L0 Gated leaves less variance unexplained than ReLU with an L1 penalty",
         [Kind::Gated, Kind::Relu],
         0,
         false,
-    );
-    differ(
+    ),
+    (
         "c00.matryoshka_reconstructs_worse",
         "arXiv 2503.17547",
         "at equal L0 Matryoshka leaves more variance unexplained than BatchTopK",
         [Kind::Matryoshka, Kind::BatchTopK],
         0,
         true,
-    );
-    differ(
+    ),
+    (
         "c00.matryoshka_finds_trees",
         "arXiv 2503.17547, on absorption",
         "at equal L0 Matryoshka finds more features in trees than BatchTopK",
         [Kind::Matryoshka, Kind::BatchTopK],
         3,
         true,
-    );
-    let baseline = |at: usize, of: fn(&Point) -> f64| {
-        measured.toys.iter().map(|toy| of(&toy.baselines[at])).collect::<Vec<f64>>()
+    ),
+];
+
+fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
+    let of = |kind: Kind, quantity: usize| {
+        let at = config.kinds.iter().position(|(other, _)| *other == kind)?;
+        measured.matched(config, at, QUANTITIES[quantity].2)
     };
-    if let Some(trained) = of(Kind::TopK, 1) {
-        let gaps: Vec<f64> = trained
-            .iter()
-            .zip(baseline(1, |point| point.mcc))
-            .map(|(one, other)| one - other)
-            .collect();
-        claims.push(
-            Claim::about(
-                "c00.training_finds_features",
-                Claim::OURS,
-                "trained decoders have more of the truth (MCC) than decoders frozen at random",
-            )
-            .exceeds("the same as the frozen decoder", 0.0, &number("frozen", &gaps)),
-        );
-    }
-    let ranks: Option<Vec<f64>> = (0..measured.toys.len())
-        .map(|toy| {
-            let column = |quantity: usize| -> Option<Vec<f64>> {
-                config.kinds.iter().map(|(kind, _)| Some(of(*kind, quantity)?[toy])).collect()
+    // Of each toy one less the other; none where L0 cannot be matched.
+    let gap = |one: Option<Vec<f64>>, other: Option<Vec<f64>>| -> Option<Vec<f64>> {
+        Some(one?.iter().zip(&other?).map(|(one, other)| one - other).collect())
+    };
+    let tested =
+        |id: &str, source: &str, text: &str, values: Option<Vec<f64>>, null: &str, more| {
+            let mean = values.as_ref().and_then(|it| estimate(config, id, it).ok());
+            let claim = Claim::about(id, source, text);
+            let number = mean.map_or(Number::exact(0.0), |estimate| estimate.mean);
+            let claim = if more {
+                claim.exceeds(null, 0.0, &number)
+            } else {
+                claim.falls_short_of(null, 0.0, &number)
             };
-            interp::spearman(&column(0)?, &column(1)?).ok().flatten()
+            claim.when(values.is_some(), NO_MATCH)
+        };
+    let mut claims: Vec<Claim> = (SAID.iter())
+        .map(|(id, source, text, [one, other], quantity, more)| {
+            let values = gap(of(*one, *quantity), of(*other, *quantity));
+            tested(id, source, text, values, &format!("the same as {}", other.label()), *more)
         })
         .collect();
-    let rank = number("ranks", ranks.as_deref().unwrap_or(&[0.0]));
-    claims.push(
-        Claim::about(
-            "c00.fidelity_ranks_recovery",
-            Claim::OURS,
-            "of architectures at equal L0, those that reconstruct better have more of the truth (MCC)",
-        )
-        .falls_short_of("unrelated ranks", 0.0, &rank)
-        .when(ranks.is_some(), NO_MATCH),
-    );
+    let frozen = measured.toys.iter().map(|toy| toy.baselines[1].mcc).collect();
+    claims.push(tested(
+        "c00.training_finds_features",
+        Claim::OURS,
+        "trained decoders have more of the truth (MCC) than decoders frozen at random",
+        gap(of(Kind::TopK, 1), Some(frozen)),
+        "the same as the frozen decoder",
+        true,
+    ));
+    let ranks = (0..measured.toys.len()).map(|toy| {
+        let column = |quantity: usize| -> Option<Vec<f64>> {
+            config.kinds.iter().map(|(kind, _)| Some(of(*kind, quantity)?[toy])).collect()
+        };
+        spearman(&column(0)?, &column(1)?).ok().flatten()
+    });
+    claims.push(tested(
+        "c00.fidelity_ranks_recovery",
+        Claim::OURS,
+        "of architectures at equal L0, those that reconstruct better have more of the truth (MCC)",
+        ranks.collect(),
+        "unrelated ranks",
+        false,
+    ));
     claims
 }
-
-/// The cosine at which a feature counts as found.
-const FOUND: f64 = 0.9;

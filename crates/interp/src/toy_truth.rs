@@ -1,0 +1,163 @@
+//! What dictionaries have of a toy whose features are known.
+
+use kernels::Matrix;
+use kernels::dictionary::Codes;
+use sae::Dictionary;
+use serde::{Deserialize, Serialize};
+use world::toy::{Sample, ToyModel};
+
+use crate::error::{InterpError, Result, some};
+use crate::fidelity::Fidelity;
+use crate::recovery::{firing, recover};
+
+/// The features of a toy, and rows of it with what fires in each.
+#[derive(Clone, Debug)]
+pub struct ToyTruth {
+    features: Matrix,
+    /// Features without parent and children.
+    is_alone: Vec<bool>,
+    rows: Matrix,
+    truth: Codes,
+}
+
+/// Fidelity on rows of a toy, and what a dictionary has of its features. A latent stands for a feature at a cosine of
+/// [`ToyTruth::FOUND`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToyScore {
+    /// Active latents of a row, on average.
+    pub l0: f64,
+    /// The share of variance that is not explained.
+    pub fvu: f64,
+    /// Latents that were active in no row.
+    pub dead: f64,
+    /// Mean |cosine| of features with their latents under the best assignment, one to one.
+    pub mcc: f64,
+    /// Of features that stand alone, those that a latent stands for.
+    pub alone: f64,
+    /// Of features in trees, those that a latent stands for; 0 without trees.
+    pub tree: f64,
+    /// Of the latents, those that stand for a feature.
+    pub precision: f64,
+    /// Mean over features of the F1 with which a feature's own latent, under the assignment, tells that it fires; 0 for a
+    /// feature that is not told at all.
+    pub f1: f64,
+}
+
+impl ToyTruth {
+    /// The cosine at which a latent stands for a feature.
+    pub const FOUND: f64 = 0.9;
+
+    /// Samples of a toy, from a number on.
+    ///
+    /// # Errors
+    /// [`InterpError::Empty`] without rows.
+    pub fn new(toy: &ToyModel, from: u64, n_rows: usize) -> Result<Self> {
+        some("rows of the toy", n_rows)?;
+        let (n, d) = (toy.dictionary().n_features(), toy.dictionary().d_model());
+        let mut is_alone = vec![true; n];
+        for feature in 0..n {
+            if let Some(parent) = toy.firing().parent(feature) {
+                is_alone[feature] = false;
+                is_alone[parent] = false;
+            }
+        }
+        let (mut rows, mut truth) = (Matrix::zeros(n_rows, d), Vec::new());
+        let mut sample = Sample::default();
+        for at in 0..n_rows {
+            toy.write(from + at as u64, &mut sample);
+            rows.row_mut(at).copy_from_slice(&sample.x);
+            truth.push(sample.acts.clone());
+        }
+        let features = Matrix::from_rows(n, d, toy.dictionary().rows().to_vec())?;
+        Ok(Self { features, is_alone, rows, truth: Codes::from_rows(n, &truth)? })
+    }
+
+    /// Features that fire in a row, on average.
+    pub fn l0(&self) -> f64 {
+        self.truth.values().len() as f64 / self.rows.n_rows() as f64
+    }
+
+    /// The share of features that stand alone.
+    pub fn share_alone(&self) -> f64 {
+        let n = self.is_alone.iter().filter(|alone| **alone).count();
+        n as f64 / self.is_alone.len() as f64
+    }
+
+    /// What a dictionary has of them.
+    ///
+    /// # Errors
+    /// Those of [`Fidelity::add_reconstructed`] and [`recover`]; [`InterpError::Empty`] for rows that do not differ.
+    ///
+    /// # Examples
+    ///
+    /// The true dictionary itself, for which a feature fires where its cosine with a row is large: all is found.
+    ///
+    /// ```
+    /// use interp::{ToyTruth, one_sided};
+    /// use kernels::Matrix;
+    /// use world::toy::{ToyConfig, ToyModel};
+    ///
+    /// let toy = ToyModel::new(&ToyConfig::synth_sae_mini(0))?;
+    /// let truth = ToyTruth::new(&toy, 0, 50)?;
+    /// let features = Matrix::from_rows(1024, 128, toy.dictionary().rows().to_vec())?;
+    /// let score = truth.score(&one_sided(&features, &features, &[0.0; 128], Some(16))?)?;
+    /// assert_eq!((score.alone, score.tree, score.precision), (1.0, 1.0, 1.0));
+    /// assert!(score.mcc > 0.999 && score.l0 <= 16.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn score(&self, dictionary: &Dictionary) -> Result<ToyScore> {
+        let mut fidelity = Fidelity::new(dictionary.width(), dictionary.n_latents())?;
+        fidelity.add_reconstructed(dictionary, &self.rows)?;
+        let fidelity = fidelity.report()?;
+        let found = recover(&self.features, dictionary.decoder())?;
+        let share = |alone: bool| {
+            let best = found.best.iter().zip(&self.is_alone).filter(|(_, is)| **is == alone);
+            let is_found = best.map(|((_, cosine), _)| f64::from(*cosine) >= Self::FOUND);
+            let (n, n_found) = is_found
+                .fold((0_usize, 0_usize), |(n, found), is| (n + 1, found + usize::from(is)));
+            n_found as f64 / n.max(1) as f64
+        };
+        let own: Vec<Option<u32>> =
+            found.partners.iter().map(|partner| partner.map(|(latent, _)| latent)).collect();
+        let told = firing(&self.truth, &dictionary.encode(&self.rows)?, &own)?;
+        let f1: f64 = told.iter().map(|told| told.and_then(|it| it.f1()).unwrap_or(0.0)).sum();
+        Ok(ToyScore {
+            l0: fidelity.l0,
+            fvu: fidelity.fvu.ok_or(InterpError::Empty { what: "rows that differ" })?,
+            dead: fidelity.dead_share,
+            mcc: found.mcc,
+            alone: share(true),
+            tree: share(false),
+            precision: found.true_latents(Self::FOUND),
+            f1: f1 / told.len() as f64,
+        })
+    }
+}
+
+/// A quantity at an L0, along straight lines between measured points in ln L0; none for an L0 that is more than 5 % below
+/// the least or above the largest. Dictionaries can be compared only where as many latents are active.
+///
+/// # Shapes
+/// `points`: L0 and quantity of each, in any order.
+///
+/// # Examples
+///
+/// ```
+/// let points = [(16.0, 1.0), (4.0, 3.0)];
+/// assert!((interp::at_l0(&points, 8.0).unwrap() - 2.0).abs() < 1e-12);
+/// assert_eq!(interp::at_l0(&points, 16.5), Some(1.0));
+/// assert_eq!(interp::at_l0(&points, 32.0), None);
+/// ```
+pub fn at_l0(points: &[(f64, f64)], l0: f64) -> Option<f64> {
+    let mut points: Vec<_> = points.iter().map(|(l0, value)| (libm::log(*l0), *value)).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (at, slack) = (libm::log(l0), libm::log(1.05));
+    points.windows(2).find_map(|pair| {
+        let [(low, of_low), (high, of_high)] = [pair[0], pair[1]];
+        if at < low - slack || at > high + slack || high <= low {
+            return None;
+        }
+        let part = ((at - low) / (high - low)).clamp(0.0, 1.0);
+        Some(of_low + part * (of_high - of_low))
+    })
+}
