@@ -1,6 +1,6 @@
 //! Rows of a matrix in random order.
 
-use kernels::{KernelError, Matrix};
+use kernels::KernelError;
 use seed::Seed;
 
 use crate::error::{DictionariesError, Result};
@@ -100,6 +100,8 @@ impl Source for MemoryRows {
 
 #[cfg(test)]
 mod tests {
+    use kernels::Matrix;
+
     use super::*;
 
     fn rows() -> MemoryRows {
