@@ -67,12 +67,4 @@ pub enum DictionariesError {
     /// What a matrix says.
     #[error(transparent)]
     Sizes(#[from] kernels::KernelError),
-    /// A file that cannot be removed.
-    #[error("cannot remove {path}")]
-    Io {
-        /// The file.
-        path: std::path::PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
 }

@@ -63,6 +63,11 @@ mod tests {
         let rows = Matrix::from_rows(2, 3, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
         tensors::write(&path, &[Stored::matrix("rows", &rows)]).unwrap();
         assert_eq!(read_matrix(&path, None).unwrap(), rows);
+        // Whoever can read other new files can read it.
+        let rights = |path: &Path| std::fs::metadata(path).unwrap().permissions();
+        let other = folder.path().join("other");
+        std::fs::write(&other, "").unwrap();
+        assert_eq!(rights(&path), rights(&other));
 
         let more = [
             Stored::vector("a", &[0.0; 5]),

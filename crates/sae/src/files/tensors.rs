@@ -274,9 +274,13 @@ pub(super) fn write(path: &Path, tensors: &[Stored]) -> Result<(), FileError> {
         };
         Ok((tensor.name, TensorView::new(dtype, tensor.shape.clone(), bytes)?))
     });
+    // The library leaves a file that its owner alone can read; this one gets the rights of any other new file.
+    let new = File::create(path).and_then(|file| file.metadata());
+    let rights = new.map_err(FileError::io("create", path))?.permissions();
     let written = views.collect::<Result<Vec<_>, _>>().and_then(|views| {
         let format = [("format".to_owned(), "pt".to_owned())];
         safetensors::serialize_to_file(views, Some(format.into()), path)
     });
-    written.map_err(|error| FileError::io("write", path)(std::io::Error::other(error)))
+    written.map_err(|error| FileError::io("write", path)(std::io::Error::other(error)))?;
+    std::fs::set_permissions(path, rights).map_err(FileError::io("write", path))
 }
