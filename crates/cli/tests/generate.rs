@@ -9,9 +9,6 @@ use lm::{Config, Precision, Tokenizer, Transformer};
 use seed::Seed;
 use serde_json::{Value, json};
 
-const GPT2: &str = r#"{"model_type": "gpt2", "vocab_size": 300, "n_positions": 16, "n_embd": 16,
-    "n_layer": 1, "n_head": 2}"#;
-
 fn generate(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_engram"));
     command.arg("generate").arg(folder).args(arguments).output().unwrap()
@@ -22,10 +19,14 @@ fn texts_are_those_of_their_seed_one_after_the_other() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("model");
     let device = device::DeviceName::Flex.open().unwrap();
-    let config = Config::from_json("config.json", GPT2.as_bytes()).unwrap();
+    let tokenizer = Tokenizer::train(&["a rose is a rose"], 280, &["<|end|>"]).unwrap();
+    let config = json!({
+        "model_type": "gpt2", "vocab_size": tokenizer.vocab_size(), "n_positions": 16, "n_embd": 16,
+        "n_layer": 1, "n_head": 2,
+    });
+    let config = Config::from_json("config.json", config.to_string().as_bytes()).unwrap();
     let model = Transformer::random(config, Seed::new(1), &device).unwrap();
     model.save(&folder, Precision::F32, 1 << 30).unwrap();
-    let tokenizer = Tokenizer::train(&["a rose is a rose"], 280, &["<|end|>"]).unwrap();
     tokenizer.save(&folder).unwrap();
 
     let refused = generate(&folder, &["2", "1"]);

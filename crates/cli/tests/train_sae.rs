@@ -302,7 +302,6 @@ fn fifty_kills_change_no_byte() {
         assert!(after.is_none_or(|t| t % 25 == 0 || t == 4000), "{after:?}");
         steps.push(after);
     }
-    eprintln!("{whole:?} {:?} {n_kills} {n_mid} {steps:?}", begun.elapsed());
     assert!(n_kills >= 20 && n_mid >= 15, "{n_kills} kills, {n_mid} of them after a checkpoint");
     place.succeed(&arguments("killed"));
     let (killed, unbroken) = (all_files(&place.path("killed")), all_files(&place.path("whole")));
