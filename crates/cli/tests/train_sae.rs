@@ -96,6 +96,7 @@ impl Place {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "activations are single precision")]
 fn rows(n_rows: usize) -> Vec<f32> {
     let mut rng = Seed::new(1).stream("train-sae", "directions");
     let directions: Vec<f32> = (0..12 * WIDTH).map(|_| rng.normal() as f32).collect();

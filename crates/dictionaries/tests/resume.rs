@@ -18,7 +18,7 @@ use store::{
 /// A source that fails after some batches, as if the program had been killed there.
 struct Stops<'a> {
     source: &'a mut dyn Source,
-    left: usize,
+    left: u32,
 }
 
 impl Source for Stops<'_> {
@@ -67,6 +67,7 @@ fn config() -> TrainConfig {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "activations are single precision")]
 fn numbers() -> Vec<f32> {
     let mut rng = Seed::new(1).stream("resume", "rows");
     (0..300).map(|_| rng.normal() as f32).collect()
@@ -75,12 +76,12 @@ fn numbers() -> Vec<f32> {
 /// Trains at a stretch, and with a stop after each number of batches in turn.
 fn compare(open: &dyn Fn() -> Box<dyn Source>) {
     let folder = tempfile::tempdir().unwrap();
-    let trained = |folder: &Path, n_batches: usize| -> Result<Vec<(String, Dictionary)>> {
+    let trained = |folder: &Path, n_batches: u32| -> Result<Vec<(String, Dictionary)>> {
         let mut source = open();
         let mut source = Stops { source: &mut *source, left: n_batches };
         train(&config(), &mut source, folder, &mut |_| {})
     };
-    let whole = trained(folder.path(), usize::MAX).unwrap();
+    let whole = trained(folder.path(), u32::MAX).unwrap();
     finish(folder.path()).unwrap();
     assert_eq!(whole.len(), 3);
     for n_batches in [4, 5, 7, 11, 29] {
@@ -93,7 +94,7 @@ fn compare(open: &dyn Fn() -> Box<dyn Source>) {
             }
         };
         // What was not saved is lost, and no more.
-        let a_call = (n_batches / 4 * 4) as u32;
+        let a_call = n_batches - n_batches % SAVE_EVERY;
         assert!(n_calls > 1 && n_calls <= N_STEPS.div_ceil(a_call), "{n_calls}, {n_batches}");
         assert!(last == whole, "{n_batches} batches a call");
         finish(folder.path()).unwrap();

@@ -5,6 +5,7 @@ mod input;
 mod outcome;
 mod plan;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -144,7 +145,9 @@ fn message(bar: &ProgressBar, progress: &Progress<'_>, run: &RunConfig, first: u
     for (member, report) in run.members.iter().zip(progress.reports) {
         let n_latents = member.recipe.architecture.n_latents();
         let dead = 100.0 * report.n_dead as f64 / n_latents.max(1) as f64;
-        message += &format!(
+        // A text takes all that is written to it.
+        let _ = write!(
+            message,
             "\n  {}: loss {:.4}, L0 {:.1}, FVU {:.4}, dead {dead:.1} %",
             member.name,
             report.loss,

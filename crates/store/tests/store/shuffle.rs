@@ -108,7 +108,7 @@ fn rows_after_the_first_ones_are_as_if_they_were_not_there() {
             let reader = Arc::new(whole().first(n).unwrap());
             let mut batches = Shuffle::start(&reader, &config(1, 2, 4), Place::default()).unwrap();
             let mut rows = Rows::default();
-            let mut seen = Vec::new();
+            let mut seen = Vec::<u64>::new();
             while batches.next_batch(&mut rows).unwrap() {
                 for (at, row) in rows.row_idx.iter().enumerate() {
                     let found = &rows.hooks[0][at * 3..at * 3 + 3];
