@@ -253,6 +253,11 @@ fn a_safetensors_file_is_read_by_the_name_of_its_tensor() {
     place.fail(&["x.safetensors", "few.toml", "--out", "x"], &["15 rows, fewer than the 64"]);
     place.write("fits.toml", &named.replace("b_dec", "W_dec").replace("= 64", "= 5"));
     place.succeed(&["x.safetensors", "fits.toml", "--out", "x"]);
+    let predicts = TOP.replace("top_k", "transcoder").replace("k = 2", "k = 2\nskip = false");
+    let predicts = format!("tensor = \"W_enc\"\ntarget = \"W_dec\"\n{SMALL}{predicts}");
+    place.write("predicts.toml", &predicts);
+    let parts = ["rows of inputs and targets: expected 8, got 16"];
+    place.fail(&["x.safetensors", "predicts.toml", "--out", "y"], &parts);
 }
 
 /// Kills at random moments, and calls again until it is done.
