@@ -49,7 +49,8 @@ impl StoreRows {
     ///
     /// # Errors
     /// [`DictionariesError::Store`] for a store that cannot be read, [`DictionariesError::Hook`] for a hook that it does not
-    /// have, [`DictionariesError::Unnamed`] for several and no name, [`DictionariesError::TooFew`] for fewer rows than a batch, apart from those that are kept back.
+    /// have, [`DictionariesError::Unnamed`] for several and no name, [`DictionariesError::TooFew`] for fewer rows than a
+    /// batch, apart from those that are kept back.
     pub fn open(folder: &Path, config: &StoreRowsConfig) -> Result<Self> {
         let StoreRowsConfig { hook, target, batch_rows, pool_rows, seed, held_out } = config;
         let whole = ActivationReader::describe(folder)?.capture;
