@@ -107,7 +107,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.plan {
         return Ok(());
     }
-    check_disk(&arguments.out, plan.n_bytes, bytes_there(&arguments.out), free)?;
+    let remedy = "take fewer --tokens or hooks, --dtype f16, or another disk";
+    check_disk(&arguments.out, plan.n_bytes, bytes_there(&arguments.out), free, remedy)?;
     let run = Run::begin(&model, &origin, &settings, &arguments.out)?;
     let n_there = run.n_rows();
     if n_there > 0 {

@@ -87,16 +87,13 @@ pub(crate) fn bos(
     token: Option<&str>,
     tokenizer: &Tokenizer,
 ) -> anyhow::Result<BosRule> {
-    // What it puts before a text stands for no byte of it.
-    let own = tokenizer.encode_with_specials("a")?.into_iter().next();
-    let own = own.filter(|token| token.span.is_empty()).map(|token| token.id);
     let token = match token {
         Some(name) => Some(tokenizer.id(name).with_context(|| {
             format!(
                 "--bos-token: the tokenizer has no token {name:?}; spell it as tokenizer.json does"
             )
         })?),
-        None => own,
+        None => first_token(tokenizer)?,
     };
     let needed = || {
         token.context("the tokenizer puts no token before a text: name one with --bos-token, or take --bos absent")
@@ -107,6 +104,16 @@ pub(crate) fn bos(
         Some(Bos::Sequence) => BosRule::EachSequence { token: needed()? },
         None => token.map_or(BosRule::Absent, |token| BosRule::EachSequence { token }),
     })
+}
+
+/// The token that the tokenizer puts before a text, if it puts one.
+///
+/// # Errors
+/// A tokenizer that fails.
+pub(crate) fn first_token(tokenizer: &Tokenizer) -> anyhow::Result<Option<u32>> {
+    // It stands for no byte of the text.
+    let first = tokenizer.encode_with_specials("a")?.into_iter().next();
+    Ok(first.filter(|token| token.span.is_empty()).map(|token| token.id))
 }
 
 /// The documents of a text as tokens, read as they are asked for.

@@ -1,9 +1,11 @@
 //! The command line for models and texts of the user's own.
 
 mod capture_command;
+mod generate_command;
 mod inputs;
 mod plan;
 mod terminal;
+mod train_sae;
 
 use std::process::ExitCode;
 
@@ -24,11 +26,22 @@ enum Command {
     /// The model is a Hugging Face folder (config.json, safetensors, tokenizer.json) of the family GPT-2,
     /// Llama, Mistral, Qwen 3 or GPT-OSS. A killed run goes on where it was if it is called again.
     Capture(capture_command::Arguments),
+    /// Train dictionaries on activations.
+    ///
+    /// They come as folders of `SAELens`, transcoders as those of sparsify. A killed run goes on where it was if it is called
+    /// again, and ends with the same bytes.
+    TrainSae(train_sae::Arguments),
+    /// Write texts that a model generates at temperature 1, one a paragraph.
+    Generate(generate_command::Arguments),
 }
 
 fn main() -> ExitCode {
-    let Arguments { command: Command::Capture(arguments) } = Arguments::parse();
-    match capture_command::run(&arguments) {
+    let done = match Arguments::parse().command {
+        Command::Capture(arguments) => capture_command::run(&arguments),
+        Command::TrainSae(arguments) => train_sae::run(&arguments),
+        Command::Generate(arguments) => generate_command::run(&arguments),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             terminal::warn(format_args!("error: {error:#}"));

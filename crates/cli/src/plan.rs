@@ -151,17 +151,23 @@ fn speed(model: &Transformer, settings: &Settings, mut tokens: Vec<u32>) -> anyh
     Ok(n_rows as f64 / seconds)
 }
 
-/// Refuses a store for which there is no room, as far as it is not there already.
+/// Refuses a folder for which there is no room, as far as it is not there already.
 ///
 /// # Errors
 /// Too little room.
-pub(crate) fn check_disk(out: &Path, n_bytes: u64, n_there: u64, free: u64) -> anyhow::Result<()> {
+pub(crate) fn check_disk(
+    out: &Path,
+    n_bytes: u64,
+    n_there: u64,
+    free: u64,
+    remedy: &str,
+) -> anyhow::Result<()> {
     let needed = n_bytes.saturating_sub(n_there);
     if needed <= free {
         return Ok(());
     }
     bail!(
-        "{} takes {} more and {} are free: take fewer --tokens or hooks, --dtype f16, or another disk",
+        "{} takes {} more and {} are free: {remedy}",
         out.display(),
         BinaryBytes(needed),
         BinaryBytes(free)
@@ -201,10 +207,11 @@ mod tests {
     #[test]
     fn a_disk_that_is_too_small_is_told_with_what_to_do() {
         let out = Path::new("store");
-        assert!(check_disk(out, 3 << 30, 0, 3 << 30).is_ok());
-        assert!(check_disk(out, 3 << 30, 2 << 30, 1 << 30).is_ok());
-        let error = check_disk(out, 3 << 30, 1 << 30, 1 << 30).unwrap_err().to_string();
-        for part in ["store", "2.00 GiB more", "1.00 GiB are free", "--dtype f16"] {
+        assert!(check_disk(out, 3 << 30, 0, 3 << 30, "").is_ok());
+        assert!(check_disk(out, 3 << 30, 2 << 30, 1 << 30, "").is_ok());
+        let error = check_disk(out, 3 << 30, 1 << 30, 1 << 30, "take less").unwrap_err();
+        let error = error.to_string();
+        for part in ["store", "2.00 GiB more", "1.00 GiB are free", "take less"] {
             assert!(error.contains(part), "{error}");
         }
     }

@@ -22,6 +22,12 @@ pub enum DictionariesError {
         /// Rows of a batch.
         batch: usize,
     },
+    /// Several hooks, and none named.
+    #[error("the store has the hooks {}: name one", has.join(", "))]
+    Unnamed {
+        /// What there is.
+        has: Vec<String>,
+    },
     /// A hook that a store does not have.
     #[error("the store has no hook '{hook}'; it has {}", has.join(", "))]
     Hook {
@@ -29,6 +35,20 @@ pub enum DictionariesError {
         hook: String,
         /// What there is.
         has: Vec<String>,
+    },
+    /// A number that is not finite.
+    #[error(
+        "{what}: number {column} of row {row} is {value}; leave such rows out, a dictionary cannot learn from them"
+    )]
+    NotFinite {
+        /// Whose rows.
+        what: String,
+        /// The row, from 0.
+        row: u64,
+        /// The number's place in it, from 0.
+        column: usize,
+        /// The number.
+        value: f32,
     },
     /// A place that is none of this source.
     #[error(
@@ -47,12 +67,4 @@ pub enum DictionariesError {
     /// What a matrix says.
     #[error(transparent)]
     Sizes(#[from] kernels::KernelError),
-    /// A file that cannot be removed.
-    #[error("cannot remove {path}")]
-    Io {
-        /// The file.
-        path: std::path::PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
 }

@@ -100,6 +100,8 @@ impl Source for MemoryRows {
 
 #[cfg(test)]
 mod tests {
+    use kernels::Matrix;
+
     use super::*;
     use kernels::Matrix;
 

@@ -1,6 +1,6 @@
 //! Where rows come from.
 
-use kernels::Matrix;
+use kernels::{KernelError, Matrix};
 use sae::Batch;
 
 use crate::error::Result;
@@ -21,6 +21,39 @@ impl Rows {
             Some(targets) => Batch { inputs: &self.inputs, targets },
             None => Batch::of(&self.inputs),
         }
+    }
+
+    /// The first rows, and those after them.
+    ///
+    /// # Errors
+    /// [`Sizes`](crate::DictionariesError::Sizes) for fewer rows, or another number of targets.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use dictionaries::Rows;
+    /// use kernels::Matrix;
+    ///
+    /// let inputs = Matrix::from_rows(3, 1, vec![1.0, 2.0, 3.0])?;
+    /// let (first, last) = Rows { inputs, targets: None }.split_at(2)?;
+    /// assert_eq!((first.inputs.values(), last.inputs.values()), (&[1.0, 2.0][..], &[3.0][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn split_at(self, n_rows: usize) -> Result<(Self, Self)> {
+        let n = self.inputs.n_rows();
+        let split = |matrix: Matrix| -> Result<(Matrix, Matrix)> {
+            KernelError::check("rows of inputs and targets", n, matrix.n_rows())?;
+            let few = KernelError::Size { what: "rows", expected: n_rows, got: n };
+            let n_last = n.checked_sub(n_rows).ok_or(few)?;
+            let width = matrix.n_columns();
+            let mut first = matrix.into_values();
+            let last = first.split_off(n_rows * width);
+            let last = Matrix::from_rows(n_last, width, last)?;
+            Ok((Matrix::from_rows(n_rows, width, first)?, last))
+        };
+        let (inputs, last) = split(self.inputs)?;
+        let (targets, last_targets) = self.targets.map(split).transpose()?.unzip();
+        Ok((Self { inputs, targets }, Self { inputs: last, targets: last_targets }))
     }
 }
 

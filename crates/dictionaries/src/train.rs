@@ -1,12 +1,11 @@
 //! A training that a killed run goes on with.
 
-use std::fs;
 use std::path::Path;
 
 use sae::{Dictionary, Report, RunConfig, Scaling, Trainer};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{DictionariesError, Result};
+use crate::error::Result;
 use crate::source::Source;
 
 /// How activations are scaled.
@@ -91,13 +90,7 @@ pub fn train(
 /// Removes the checkpoint of a training whose dictionaries are kept.
 ///
 /// # Errors
-/// [`DictionariesError::Io`] names the file.
+/// [`DictionariesError::Sae`](crate::DictionariesError::Sae) names the file.
 pub fn finish(folder: &Path) -> Result<()> {
-    let path = folder.join(CHECKPOINT);
-    match fs::remove_file(&path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(DictionariesError::Io { path, source })
-        }
-        _ => Ok(()),
-    }
+    Ok(Trainer::remove(&folder.join(CHECKPOINT))?)
 }

@@ -144,7 +144,8 @@ fn agree(architecture: &Architecture, is_top_k: bool) {
     }
     assert!(losses[49] < 0.9 * losses[0]);
     let ends = sae.dictionary().unwrap().into_parts();
-    let found = [ends.encoder.values(), ends.decoder.values(), &ends.encoder_bias, &ends.decoder_bias];
+    let found =
+        [ends.encoder.values(), ends.decoder.values(), &ends.encoder_bias, &ends.decoder_bias];
     for (which, (found, expected)) in found.iter().zip(&parameters).enumerate() {
         let gaps: Vec<f64> =
             found.iter().zip(&expected.numbers).map(|(a, b)| f64::from(*a) - b).collect();

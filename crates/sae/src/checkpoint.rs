@@ -1,7 +1,7 @@
 //! A run on disk: one file, from which it goes on to the same bits.
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use bytemuck::cast_slice;
 use kernels::Matrix;
@@ -40,7 +40,8 @@ struct Header {
 const HEADER: &str = "engram";
 
 impl Trainer {
-    /// Writes a checkpoint, in the place of the former one when it is complete. `place` tells where the stream of activations
+    /// Writes a checkpoint, in the place of the former one when it is complete; until then it is in a folder beside it, of the
+    /// same name with the extension `draft`. `place` tells where the stream of activations
     /// goes on.
     ///
     /// # Memory
@@ -83,12 +84,26 @@ impl Trainer {
         let views = views
             .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
             .map_err(|error| broken(&error))?;
-        let draft = path.with_extension("draft");
+        // A kill may leave a file of any name where the format's library writes: a folder of its own, removed with all in it.
+        let folder = draft(path);
+        remove_folder(&folder)?;
+        fs::create_dir(&folder).map_err(SaeError::io("create", &folder))?;
+        let draft = folder.join("checkpoint");
         safetensors::serialize_to_file(views, Some([(HEADER.to_owned(), header)].into()), &draft)
             .map_err(|error| broken(&error))?;
         let synced = fs::File::open(&draft).and_then(|file| file.sync_all());
         synced.map_err(SaeError::io("flush", &draft))?;
-        fs::rename(&draft, path).map_err(SaeError::io("complete", path))
+        fs::rename(&draft, path).map_err(SaeError::io("complete", path))?;
+        remove_folder(&folder)
+    }
+
+    /// Removes a checkpoint, and what a kill may have left beside it.
+    ///
+    /// # Errors
+    /// [`SaeError::Io`].
+    pub fn remove(path: &Path) -> Result<()> {
+        remove_folder(&draft(path))?;
+        there(fs::remove_file(path)).map_err(SaeError::io("remove", path))
     }
 
     /// Goes on with a run; also where its stream of activations goes on.
@@ -149,6 +164,23 @@ impl Trainer {
             return Err(broken("has numbers of something else".to_owned()));
         }
         Ok((trainer, header.place))
+    }
+}
+
+/// Where a checkpoint is until it is complete.
+fn draft(path: &Path) -> PathBuf {
+    path.with_extension("draft")
+}
+
+fn remove_folder(path: &Path) -> Result<()> {
+    there(fs::remove_dir_all(path)).map_err(SaeError::io("remove", path))
+}
+
+/// What is not there needs no removal.
+fn there(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -227,6 +259,27 @@ mod tests {
             }
             assert!(trained(run, 40) == whole);
         }
+    }
+
+    #[test]
+    fn what_a_kill_leaves_goes_with_the_next_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let names = || {
+            let entries = fs::read_dir(folder.path()).unwrap();
+            entries.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+        };
+        let leave = || {
+            fs::create_dir(draft(&path)).unwrap();
+            fs::write(draft(&path).join(".tmp1234"), b"half").unwrap();
+        };
+        leave();
+        begun(&config(40)).save(&path, "").unwrap();
+        assert_eq!(names(), ["checkpoint.safetensors"]);
+        leave();
+        Trainer::remove(&path).unwrap();
+        Trainer::remove(&path).unwrap();
+        assert!(names().is_empty());
     }
 
     #[test]

@@ -51,11 +51,13 @@ mod error;
 mod fields;
 mod fit;
 pub mod gemma_scope;
+mod matrix;
 pub mod sae_lens;
 pub mod sparsify;
 mod tensors;
 
 pub use error::FileError;
+pub use matrix::read_matrix;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -28,46 +28,10 @@ impl Tensors {
         Self { file: file.display().to_string(), left: BTreeMap::new() }
     }
 
-    /// All of a safetensors file whose header holds together: its length, its JSON, that tensors neither overlap nor leave
-    /// gaps, and that they end with the file. Only then is anything of a tensor's size allocated.
+    /// All of a safetensors file.
     pub(super) fn read(path: &Path) -> Result<Self, FileError> {
         let mut tensors = Self::new(path);
-        let file = File::open(path).map_err(FileError::io("open", path))?;
-        let n_bytes = file.metadata().map_err(FileError::io("read", path))?.len();
-        let mut file = BufReader::new(file);
-        let syntax = |problem: String| FileError::Syntax {
-            file: path.display().to_string(),
-            what: "a safetensors file",
-            problem,
-        };
-        let mut length = [0; 8];
-        if n_bytes < 8 {
-            return Err(syntax(format!("{n_bytes} bytes, too short for a header")));
-        }
-        file.read_exact(&mut length).map_err(FileError::io("read", path))?;
-        let header_bytes = u64::from_le_bytes(length);
-        let Some(data_start) = header_bytes.checked_add(8).filter(|end| *end <= n_bytes) else {
-            return Err(syntax(format!(
-                "its header claims {header_bytes} bytes, the file has {n_bytes}: truncated?"
-            )));
-        };
-        if header_bytes > MOST_HEADER_BYTES {
-            return Err(syntax(format!(
-                "its header claims {header_bytes} bytes; at most {MOST_HEADER_BYTES} are read"
-            )));
-        }
-        let mut header = Vec::new();
-        let read = Read::by_ref(&mut file).take(header_bytes).read_to_end(&mut header);
-        read.map_err(FileError::io("read", path))?;
-        let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|error| syntax(error.to_string()))?;
-        let data_bytes = metadata.data_len() as u64;
-        if data_start.checked_add(data_bytes) != Some(n_bytes) {
-            return Err(syntax(format!(
-                "its tensors claim {data_bytes} bytes, the file has {} for them: truncated?",
-                n_bytes - data_start
-            )));
-        }
+        let (mut file, metadata) = open(path)?;
         // One after the other, as they lie in the file.
         for name in metadata.offset_keys() {
             let Some(info) = metadata.info(&name) else { continue };
@@ -194,8 +158,50 @@ impl Tensors {
     }
 }
 
+/// A safetensors file at its first number, after a header that holds together: its length, its JSON, that tensors neither
+/// overlap nor leave gaps, and that they end with the file. Only then is anything of a tensor's size allocated.
+pub(super) fn open(path: &Path) -> Result<(BufReader<File>, Metadata), FileError> {
+    let file = File::open(path).map_err(FileError::io("open", path))?;
+    let n_bytes = file.metadata().map_err(FileError::io("read", path))?.len();
+    let mut file = BufReader::new(file);
+    let syntax = |problem: String| FileError::Syntax {
+        file: path.display().to_string(),
+        what: "a safetensors file",
+        problem,
+    };
+    let mut length = [0; 8];
+    if n_bytes < 8 {
+        return Err(syntax(format!("{n_bytes} bytes, too short for a header")));
+    }
+    file.read_exact(&mut length).map_err(FileError::io("read", path))?;
+    let header_bytes = u64::from_le_bytes(length);
+    let Some(data_start) = header_bytes.checked_add(8).filter(|end| *end <= n_bytes) else {
+        return Err(syntax(format!(
+            "its header claims {header_bytes} bytes, the file has {n_bytes}: truncated?"
+        )));
+    };
+    if header_bytes > MOST_HEADER_BYTES {
+        return Err(syntax(format!(
+            "its header claims {header_bytes} bytes; at most {MOST_HEADER_BYTES} are read"
+        )));
+    }
+    let mut header = Vec::new();
+    let read = Read::by_ref(&mut file).take(header_bytes).read_to_end(&mut header);
+    read.map_err(FileError::io("read", path))?;
+    let metadata: Metadata =
+        serde_json::from_slice(&header).map_err(|error| syntax(error.to_string()))?;
+    let data_bytes = metadata.data_len() as u64;
+    if data_start.checked_add(data_bytes) != Some(n_bytes) {
+        return Err(syntax(format!(
+            "its tensors claim {data_bytes} bytes, the file has {} for them: truncated?",
+            n_bytes - data_start
+        )));
+    }
+    Ok((file, metadata))
+}
+
 /// Numbers from little-endian bytes, or what is wrong with them.
-fn decoded(dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, String> {
+pub(super) fn decoded(dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, String> {
     let halves = || bytes.as_chunks::<2>().0.iter();
     let words = || bytes.as_chunks::<4>().0.iter();
     match dtype {
@@ -268,9 +274,13 @@ pub(super) fn write(path: &Path, tensors: &[Stored]) -> Result<(), FileError> {
         };
         Ok((tensor.name, TensorView::new(dtype, tensor.shape.clone(), bytes)?))
     });
+    // The library leaves a file that its owner alone can read; this one gets the rights of any other new file.
+    let new = File::create(path).and_then(|file| file.metadata());
+    let rights = new.map_err(FileError::io("create", path))?.permissions();
     let written = views.collect::<Result<Vec<_>, _>>().and_then(|views| {
         let format = [("format".to_owned(), "pt".to_owned())];
         safetensors::serialize_to_file(views, Some(format.into()), path)
     });
-    written.map_err(|error| FileError::io("write", path)(std::io::Error::other(error)))
+    written.map_err(|error| FileError::io("write", path)(std::io::Error::other(error)))?;
+    std::fs::set_permissions(path, rights).map_err(FileError::io("write", path))
 }

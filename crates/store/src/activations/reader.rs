@@ -35,6 +35,8 @@ pub struct ActivationReader {
     layout: RowLayout,
     /// The first row of each shard, and the number of all rows.
     first_rows: Vec<u64>,
+    /// Rows that there are for whoever asks.
+    n_rows: u64,
     pub(super) file: LastFile,
 }
 
@@ -84,14 +86,28 @@ impl ActivationReader {
             }
             first_rows.push(first_rows[shard_idx] + n_rows as u64);
         }
+        let n_rows = first_rows.last().copied().unwrap_or(0);
         Ok(Self {
             source,
             capture: expected.clone(),
             column_idx,
             layout,
             first_rows,
+            n_rows,
             file: LastFile::default(),
         })
+    }
+
+    /// The first rows of the store: those after them are as if they were not there, for [`Shuffle`](crate::Shuffle) too.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for none, or more than there are.
+    pub fn first(mut self, n_rows: u64) -> Result<Self> {
+        if n_rows == 0 || n_rows > self.n_rows {
+            return Err(Error::setting("rows", &format!("1 to {}", self.n_rows), n_rows));
+        }
+        self.n_rows = n_rows;
+        Ok(self)
     }
 
     /// What was expected, and is there.
@@ -104,9 +120,9 @@ impl ActivationReader {
         self.layout
     }
 
-    /// Rows of the store.
+    /// Rows of the store, or those of [`Self::first`].
     pub fn n_rows(&self) -> u64 {
-        self.first_rows.last().copied().unwrap_or(0)
+        self.n_rows
     }
 
     /// Reads rows in their order into `into`, whose memory is reused.
@@ -152,15 +168,19 @@ impl ActivationReader {
         self.widths().iter().sum::<usize>() * size_of::<f32>() + 24
     }
 
-    /// All chunks in their order.
+    /// All chunks in their order; the last one may be the beginning of a longer one.
     pub(crate) fn chunks(&self) -> Vec<RowChunk> {
         let shards = self.source.shards.iter().enumerate();
-        shards
-            .flat_map(|(shard_idx, shard)| {
-                let n_chunks = shard.n_chunks(TOKENS);
-                (0..n_chunks).map(move |chunk_idx| self.chunk(shard_idx, chunk_idx))
-            })
-            .collect()
+        let all = shards.flat_map(|(shard_idx, shard)| {
+            let n_chunks = shard.n_chunks(TOKENS);
+            (0..n_chunks).map(move |chunk_idx| self.chunk(shard_idx, chunk_idx))
+        });
+        let there = all.take_while(|chunk| chunk.first_row < self.n_rows);
+        let cut = |chunk: RowChunk| {
+            let n_rows = chunk.n_rows.min(index(self.n_rows - chunk.first_row));
+            RowChunk { n_rows, ..chunk }
+        };
+        there.map(cut).collect()
     }
 
     fn chunk(&self, shard_idx: usize, chunk_idx: usize) -> RowChunk {

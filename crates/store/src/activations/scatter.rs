@@ -126,23 +126,23 @@ impl ActivationReader {
         let file = self.file.get(&self.source, chunk.shard_idx)?;
         let ChunkPlaces { rows, hooks } = to;
         self.visit_rows(&file, chunk, TOKENS, piece, |row, bytes| {
-            if let Some(row) = &mut rows[row] {
+            if let Some(Some(row)) = rows.get_mut(row) {
                 *row.token = bytemuck::pod_read_unaligned(bytes);
             }
         })?;
         self.visit_rows(&file, chunk, POSITIONS, piece, |row, bytes| {
-            if let Some(row) = &mut rows[row] {
+            if let Some(Some(row)) = rows.get_mut(row) {
                 *row.position = bytemuck::pod_read_unaligned(bytes);
             }
         })?;
         self.visit_rows(&file, chunk, DOCUMENTS, piece, |row, bytes| {
-            if let Some(row) = &mut rows[row] {
+            if let Some(Some(row)) = rows.get_mut(row) {
                 *row.document = bytemuck::pod_read_unaligned(bytes);
             }
         })?;
         for (hook, column_idx) in hooks.into_iter().zip(&self.column_idx) {
             self.visit_rows(&file, chunk, *column_idx, piece, |row, bytes| {
-                if let Some(numbers) = &mut hook[row] {
+                if let Some(Some(numbers)) = hook.get_mut(row) {
                     decode(self.capture.dtype, bytes, numbers);
                 }
             })?;
@@ -155,7 +155,7 @@ impl ActivationReader {
         Ok(())
     }
 
-    /// Hands on the bytes of each row of a chunk's column, with its place in the chunk.
+    /// Hands on the bytes of each row of a chunk's column, with its place in the chunk: of a whole one, as it is stored.
     fn visit_rows(
         &self,
         file: &File,

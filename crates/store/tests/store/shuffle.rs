@@ -98,6 +98,35 @@ fn every_row_comes_once_an_epoch_with_all_that_belongs_to_it() {
 }
 
 #[test]
+fn rows_after_the_first_ones_are_as_if_they_were_not_there() {
+    for dtype in [Dtype::F32, Dtype::F16] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), dtype, 30);
+        let capture = ActivationReader::describe(folder.path()).unwrap().capture;
+        let whole = || ActivationReader::open(folder.path(), &capture).unwrap();
+        for n in 1..=30 {
+            let reader = Arc::new(whole().first(n).unwrap());
+            let mut batches = Shuffle::start(&reader, &config(1, 2, 4), Place::default()).unwrap();
+            let mut rows = Rows::default();
+            let mut seen = Vec::<u64>::new();
+            while batches.next_batch(&mut rows).unwrap() {
+                for (at, row) in rows.row_idx.iter().enumerate() {
+                    let found = &rows.hooks[0][at * 3..at * 3 + 3];
+                    assert_eq!(found, numbers(*row..row + 1, 0, 3));
+                }
+                seen.extend(&rows.row_idx);
+            }
+            seen.sort_unstable();
+            assert!(seen.into_iter().eq(0..n), "{n}");
+            reader.read(0..n, &mut rows).unwrap();
+            assert_eq!(rows.hooks[0], numbers(0..n, 0, 3));
+            assert!(reader.read(0..n + 1, &mut rows).is_err());
+        }
+        assert!(whole().first(0).is_err() && whole().first(31).is_err());
+    }
+}
+
+#[test]
 fn the_order_is_a_function_of_seed_id_and_epoch() {
     let folder = tempfile::tempdir().unwrap();
     let reader = plain(folder.path());
