@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use capture::{Origin, Run, Settings};
+use capture::{CaptureError, Origin, Run, Settings};
 use clap::ValueEnum;
 use corpus::TextFiles;
 use device::DeviceName;
 use indicatif::{BinaryBytes, HumanCount, ProgressBar, ProgressStyle};
 use lm::Transformer;
-use store::{BosRule, Dtype};
+use store::{ActivationReader, BosRule, Dtype};
 
 use crate::inputs::{self, Bos};
 use crate::plan::{Plan, bytes_there, check_disk, free_disk, peak_memory};
@@ -31,7 +31,7 @@ enum DtypeName {
 pub(crate) struct Arguments {
     /// A Hugging Face folder: config.json, *.safetensors, tokenizer.json.
     model: PathBuf,
-    /// A text file in UTF-8, or a folder with files *.txt.
+    /// A text file in UTF-8, or a folder with files *.txt; each part of 64 KiB, cut after a line, counts as a document.
     text: PathBuf,
     /// Where to take activations, for instance `blocks.2.resid_post`; an unknown name lists all.
     #[arg(required = true)]
@@ -109,7 +109,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let remedy = "take fewer --tokens or hooks, --dtype f16, or another disk";
     check_disk(&arguments.out, plan.n_bytes, bytes_there(&arguments.out), free, remedy)?;
-    let run = Run::begin(&model, &origin, &settings, &arguments.out)?;
+    let run = match Run::begin(&model, &origin, &settings, &arguments.out) {
+        // Of this origin and these settings, or the error would say what differs.
+        Err(CaptureError::Store(store::Error::Finished { path })) => {
+            let n_rows = ActivationReader::describe(&path)?.n_rows;
+            say(format_args!("{} is finished: {} rows", path.display(), HumanCount(n_rows)));
+            return Ok(());
+        }
+        run => run?,
+    };
     let n_there = run.n_rows();
     if n_there > 0 {
         say(format_args!("{} rows are there; going on", HumanCount(n_there)));
