@@ -4,11 +4,20 @@
 //! Of an activation x few latents are active, with values z = σ(W·(x − c) + b), and its reconstruction is x̂ = c + Σ zᵢ·Dᵢ
 //! over these; architectures differ in σ, in whether x is centered by c first, and in how they are trained:
 //!
-//! - [`TopK`]: the k largest are active; dead latents learn from what is left over (Gao et al. 2024);
-//! - [`BatchTopK`]: the largest of a batch are active, and in use those above a threshold (Bussmann et al. 2024).
+//! | architecture | what is active | source |
+//! |---|---|---|
+//! | [`Relu`] | what is positive, with an L1 penalty of zᵢ‖Dᵢ‖ | paper C |
+//! | [`UnitRelu`] | the same, with rows of D of length 1; dead latents are drawn anew | Bricken et al. 2023 |
+//! | [`PAnneal`] | the same, with a penalty that becomes sharper | Karvonen et al. 2024 |
+//! | [`Gated`] | where a gate is open, which alone is penalized | Rajamanoharan et al. 2024 |
+//! | [`JumpRelu`] | what is above a learned threshold of its latent | Rajamanoharan et al. 2024 |
+//! | [`TopK`] | the k largest; dead latents learn from what is left over | Gao et al. 2024 |
+//! | [`BatchTopK`] | the largest of a batch, and in use those above a threshold | Bussmann et al. 2024 |
+//! | [`Matryoshka`] | the same, of nested dictionaries that all have to reconstruct | Bussmann et al. 2025 |
+//! | [`Transcoder`] | the k largest, from which other activations are predicted | Dunefsky et al. 2024 |
 //!
-//! Others, schedules, and a trainer that feeds several from one stream are still to come. [`files`] reads and writes
-//! dictionaries as other libraries do.
+//! An [`Architecture`] names one with its settings, a [`Recipe`] has published settings of its training too, and a
+//! [`Trainer`] trains several on one stream and keeps checkpoints. [`files`] reads and writes those of other libraries.
 //!
 //! Steps are those of `kernels::dictionary`, without dense work but for the encoder's product, and the same to the last
 //! bit for any number of threads.
