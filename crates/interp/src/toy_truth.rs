@@ -16,6 +16,7 @@ pub struct ToyTruth {
     features: Matrix,
     /// Features without parent and children.
     is_alone: Vec<bool>,
+    parents: Vec<Option<usize>>,
     rows: Matrix,
     truth: Codes,
 }
@@ -36,6 +37,9 @@ pub struct ToyScore {
     pub alone: f64,
     /// Of features in trees, those that a latent stands for; 0 without trees.
     pub tree: f64,
+    /// Mean over features in trees of the largest cosine with a latent; 0 without trees. Where a parent always fires with one
+    /// of its children, one latent for both has a cosine of 0.7 with each.
+    pub tree_cosine: f64,
     /// Of the latents, those that stand for a feature.
     pub precision: f64,
     /// Mean over features of the F1 with which a feature's own latent, under the assignment, tells that it fires; 0 for a
@@ -54,12 +58,10 @@ impl ToyTruth {
     pub fn new(toy: &ToyModel, from: u64, n_rows: usize) -> Result<Self> {
         some("rows of the toy", n_rows)?;
         let (n, d) = (toy.dictionary().n_features(), toy.dictionary().d_model());
-        let mut is_alone = vec![true; n];
-        for feature in 0..n {
-            if let Some(parent) = toy.firing().parent(feature) {
-                is_alone[feature] = false;
-                is_alone[parent] = false;
-            }
+        let parents: Vec<_> = (0..n).map(|feature| toy.firing().parent(feature)).collect();
+        let mut is_alone: Vec<bool> = parents.iter().map(Option::is_none).collect();
+        for parent in parents.iter().flatten() {
+            is_alone[*parent] = false;
         }
         let (mut rows, mut truth) = (Matrix::zeros(n_rows, d), Vec::new());
         let mut sample = Sample::default();
@@ -69,7 +71,7 @@ impl ToyTruth {
             truth.push(sample.acts.clone());
         }
         let features = Matrix::from_rows(n, d, toy.dictionary().rows().to_vec())?;
-        Ok(Self { features, is_alone, rows, truth: Codes::from_rows(n, &truth)? })
+        Ok(Self { features, is_alone, parents, rows, truth: Codes::from_rows(n, &truth)? })
     }
 
     /// Features that fire in a row, on average.
@@ -81,6 +83,24 @@ impl ToyTruth {
     pub fn share_alone(&self) -> f64 {
         let n = self.is_alone.iter().filter(|alone| **alone).count();
         n as f64 / self.is_alone.len() as f64
+    }
+
+    /// Of the times that a feature with children fires, those at which one of its children does too; none if none fires.
+    pub fn share_with_child(&self) -> Option<f64> {
+        let mut is_parent = vec![false; self.parents.len()];
+        for parent in self.parents.iter().flatten() {
+            is_parent[*parent] = true;
+        }
+        let (mut n, mut n_with) = (0_u32, 0_u32);
+        for row in 0..self.truth.n_rows() {
+            let fires = self.truth.row(row).0;
+            for feature in fires.iter().filter(|feature| is_parent[**feature as usize]) {
+                let of = |child: &u32| self.parents[*child as usize] == Some(*feature as usize);
+                n += 1;
+                n_with += u32::from(fires.iter().any(of));
+            }
+        }
+        (n > 0).then(|| f64::from(n_with) / f64::from(n))
     }
 
     /// What a dictionary has of them.
@@ -110,12 +130,14 @@ impl ToyTruth {
         fidelity.add_reconstructed(dictionary, &self.rows)?;
         let fidelity = fidelity.report()?;
         let found = recover(&self.features, dictionary.decoder())?;
-        let share = |alone: bool| {
+        let cosines = |alone: bool| -> Vec<f64> {
             let best = found.best.iter().zip(&self.is_alone).filter(|(_, is)| **is == alone);
-            let is_found = best.map(|((_, cosine), _)| f64::from(*cosine) >= Self::FOUND);
-            let (n, n_found) = is_found
-                .fold((0_usize, 0_usize), |(n, found), is| (n + 1, found + usize::from(is)));
-            n_found as f64 / n.max(1) as f64
+            best.map(|((_, cosine), _)| f64::from(*cosine)).collect()
+        };
+        let (alone, tree) = (cosines(true), cosines(false));
+        let share = |cosines: &[f64]| {
+            let n = cosines.iter().filter(|cosine| **cosine >= Self::FOUND).count();
+            n as f64 / cosines.len().max(1) as f64
         };
         let own: Vec<Option<u32>> =
             found.partners.iter().map(|partner| partner.map(|(latent, _)| latent)).collect();
@@ -126,8 +148,9 @@ impl ToyTruth {
             fvu: fidelity.fvu.ok_or(InterpError::Empty { what: "rows that differ" })?,
             dead: fidelity.dead_share,
             mcc: found.mcc,
-            alone: share(true),
-            tree: share(false),
+            alone: share(&alone),
+            tree: share(&tree),
+            tree_cosine: tree.iter().sum::<f64>() / tree.len().max(1) as f64,
             precision: found.true_latents(Self::FOUND),
             f1: f1 / told.len() as f64,
         })
