@@ -103,7 +103,6 @@ mod tests {
     use kernels::Matrix;
 
     use super::*;
-    use kernels::Matrix;
 
     fn rows() -> MemoryRows {
         let inputs = Matrix::from_rows(7, 1, (0..7_u8).map(f32::from).collect()).unwrap();

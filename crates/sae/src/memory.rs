@@ -44,11 +44,6 @@ impl RunConfig {
     /// assert_eq!(memory.parameters, 3 * 4 * (2 * 1024 * 128 + 1024 + 128) + 8 * 1024);
     /// assert!(memory.total() < 20_000_000);
     /// ```
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a number of latents, below 2^32 and positive"
-    )]
     pub fn memory(&self, width: usize, predicted_width: usize) -> Memory {
         let (d, out, rows) = (width as u64, predicted_width as u64, self.batch_rows as u64);
         let (mut parameters, mut step) = (0, 0);

@@ -24,12 +24,12 @@ const DAMAGED: [(&[&str], &str, Form); 8] = [
 ];
 
 pub(crate) fn parsers() -> Vec<Parser> {
-    let all = DAMAGED.iter().flat_map(|(fixtures, file, form)| {
-        fixtures.iter().map(|fixture| {
+    let all = DAMAGED.into_iter().flat_map(|(fixtures, file, form)| {
+        fixtures.iter().map(move |fixture| {
             let beside = beside(fixture);
             let whole = vec![fs::read(beside.path().join(file)).unwrap()];
             let name = format!("dictionary: {file} of {fixture}");
-            Parser::in_folder(&name, *form, whole, (beside, file), load)
+            Parser::in_folder(&name, form, whole, (beside, file), load)
         })
     });
     all.collect()
