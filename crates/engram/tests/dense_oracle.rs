@@ -125,7 +125,9 @@ fn dense(begins: &Dictionary, is_top_k: bool) -> (Vec<f64>, [Parameter; 4]) {
         if is_top_k {
             for row in parameters[1].numbers.chunks_mut(WIDTH) {
                 let norm = squares(row).sqrt();
-                row.iter_mut().for_each(|w| *w /= norm);
+                for w in row {
+                    *w /= norm;
+                }
             }
         }
     }
