@@ -130,7 +130,7 @@ impl JumpRelu {
     /// 10,000/n of the rows of a sample (in half of them, if that is less).
     ///
     /// # Errors
-    /// [`SaeError::Range`] for settings out of their intervals, [`SaeError::Empty`] without a sample.
+    /// [`SaeError::Range`](crate::SaeError::Range) for settings out of their intervals, [`SaeError::Empty`](crate::SaeError::Empty) without a sample.
     pub fn new(config: &JumpReluConfig, sample: &Matrix, rng: &mut Rng) -> Result<Self> {
         config.check()?;
         Batch::of(sample).check()?;
