@@ -1,4 +1,4 @@
-//! `just bench-peers-sae`: training steps of sparse autoencoders beside SAELens, `dictionary_learning`, sparsify and plain
+//! `just bench-peers-sae`: training steps of sparse autoencoders beside `SAELens`, `dictionary_learning`, sparsify and plain
 //! PyTorch, in one interleaved run.
 //!
 //! For each architecture all sides begin with the same weights, which is checked, take the same batches with the same
