@@ -5,12 +5,12 @@
 //! learning rate, and are measured again on rows that none has seen; `differs` says in words where a step of theirs is
 //! another than ours. Plain PyTorch takes the same step, and its losses must agree at every one. No latent counts as dead
 //! yet, so nobody computes an auxiliary loss. What a penalty makes sparse costs as much as there is active: these
-//! architectures are timed from biases that leave about 1.5·k latents active, and from where they begin, with half of them.
-//! Peers are timed as they come and, for `-tuned`, with an allocator that keeps its memory, as ours does. Each
-//! architecture has processes of its own, ours too, so that peaks of memory are its own.
+//! architectures are timed from biases that leave about 1.5·k latents active (with rows of length 1), and from where they
+//! begin, with half of them. Peers are timed as they come and, for `-tuned`, with an allocator that keeps its memory, as
+//! ours does. Each architecture has processes of its own, ours too, so that peaks of memory are its own.
 //!
-//! `--only <word>` takes the settings whose name has the word, `--rounds <n>` another number of rounds; `--quick` takes
-//! small sizes and stores nothing.
+//! `--only <word>` takes the settings whose name has the word and stores those alone, `--rounds <n>` another number of
+//! rounds; `--quick` takes small sizes and stores nothing.
 //! Writes results/bench/sae.json.
 
 #![allow(clippy::print_stdout, reason = "a bench tells what it measured")]
@@ -27,7 +27,10 @@ use std::process::Command;
 use kernels::Matrix;
 use mimalloc::MiMalloc;
 use peer::{Peer, cpu, gflops, peak_mb};
-use sae::{Activation, Batch, Member, Recipe, Report, RunConfig, Scaling, Schedule, Trainer};
+use sae::{
+    Activation, Architecture, Batch, Member, Recipe, ReluConfig, Report, RunConfig, Scaling,
+    Schedule, Trainer,
+};
 use safetensors::SafeTensors;
 use seed::{Rng, Seed};
 use serde_json::{Value, json};
@@ -69,6 +72,9 @@ impl Setting {
         let top_k = &["saelens", "learning", "sparsify", "dense", "sparse"];
         let jump_relu = Recipe::jump_relu(n, width, k as f64);
         let (relu, gated) = (Recipe::paper_c(n), Recipe::gated(n, 0.1));
+        // Short rows turn so fast that few active latents would not stay few.
+        let long = ReluConfig { initial_length: 1.0, ..ReluConfig::paper_c(n) };
+        let long = Recipe { architecture: Architecture::Relu(long), ..relu.clone() };
         let setting = |name, recipe: Recipe, n_active, peers| {
             let schedule = Schedule { decay: 0.0, ..Schedule::new() };
             let recipe = Recipe { schedule, ..recipe.with_learning_rate(LEARNING_RATE) };
@@ -79,7 +85,7 @@ impl Setting {
             setting("batch-top-k", Recipe::batch_top_k(n, width, k, N_STEPS), None, all),
             setting("matryoshka", Recipe::matryoshka(n, width, k, N_STEPS), None, all),
             setting("jump-relu-sparse", jump_relu.clone(), few, all),
-            setting("relu-sparse", relu.clone(), few, all),
+            setting("relu-sparse", long, few, all),
             setting("gated-sparse", gated.clone(), few, all),
             setting("jump-relu-start", jump_relu, None, all),
             setting("relu-start", relu, None, all),
