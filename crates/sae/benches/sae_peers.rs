@@ -9,7 +9,7 @@
 //! begin, with half of them. Peers are timed as they come and, for `-tuned`, with an allocator that keeps its memory, as
 //! ours does. Each architecture has processes of its own, ours too, so that peaks of memory are its own.
 //!
-//! `--only <word>` takes the settings whose name has the word and stores those alone, `--rounds <n>` another number of
+//! `--only <word>` takes the settings whose name begins with it and stores those alone, `--rounds <n>` another number of
 //! rounds; `--quick` takes small sizes and stores nothing.
 //! Writes results/bench/sae.json.
 
@@ -328,7 +328,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder for results");
     let into = folder.path().join("row.json");
     let mut rows = Vec::new();
-    for setting in settings.iter().filter(|setting| setting.name.contains(&only)) {
+    for setting in settings.iter().filter(|setting| setting.name.starts_with(&only)) {
         let mut run = Command::new(std::env::current_exe().expect("this program"));
         run.args(std::env::args().skip(1)).args(["--alone", setting.name, "--into"]).arg(&into);
         assert!(run.status().expect("this program again").success(), "{} failed", setting.name);
