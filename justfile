@@ -131,7 +131,10 @@ bench-peers *options: (peer-tools)
     cargo bench --quiet --locked --package sdm --features peers --bench peers -- --python {{ absolute_path(tools) }}/peers/bin/python {{ options }}
     cargo bench --quiet --locked --package sdm --features peers --bench layer_peers -- --python {{ absolute_path(tools) }}/peers/bin/python
     cargo bench --quiet --locked --package lm --features peers --bench train_peers -- --python {{ absolute_path(tools) }}/peers/bin/python
-    cargo bench --quiet --locked --package sae --features peers --bench sae_peers -- --python {{ absolute_path(tools) }}/peers/bin/python
+
+# Time training steps of sparse autoencoders beside SAELens, dictionary_learning, sparsify and PyTorch (installs them; --quick, --only relu).
+bench-peers-sae *options: interchange-tools
+    cargo bench --quiet --locked --package sae --features peers --bench sae_peers -- --python {{ quote(absolute_path(tools) / "interchange/bin/python") }} {{ options }}
 
 # Free the results of a tier; without one, say what there is to free.
 clean *tier:

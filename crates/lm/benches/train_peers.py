@@ -5,7 +5,6 @@
 Reads config.json and parameters.bin (32-bit floats of the parameters in the order of `Model.parameters`, weights as
 [in, out]) from the folder, then one command a line: `step`, with tokens.bin (32-bit integers, context + 1 of each text);
 answers each with one line of JSON: seconds, processor seconds, the loss before the step, and the process's peak memory.
-The peer `pytorch-tuned` keeps its memory, as the allocator of the other side does.
 """
 
 import json
@@ -14,18 +13,12 @@ import resource
 import sys
 import time
 
-TUNABLES = (
-    "glibc.malloc.mmap_max=0:glibc.malloc.mmap_threshold=4294967296:"
-    "glibc.malloc.trim_threshold=4294967296:glibc.malloc.hugetlb=1"
-)
-PEER, FOLDER, BATCH, CONTEXT = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-if PEER == "pytorch-tuned" and os.environ.get("GLIBC_TUNABLES") != TUNABLES:
-    os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"GLIBC_TUNABLES": TUNABLES})
-
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+FOLDER, BATCH, CONTEXT = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 
 
 class Block(nn.Module):

@@ -11,18 +11,18 @@
 
 #[path = "../../sdm/benches/peer/mod.rs"]
 mod peer;
-
-use std::thread::sleep;
-use std::time::Instant;
+#[path = "../../sdm/benches/peer/turns.rs"]
+mod turns;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
 use kernels::transformer::AdamW;
 use lm::{Config, Hooks, Tokens, Transformer};
 use mimalloc::MiMalloc;
-use peer::{PAUSE, Peer, cpu, gflops, median, peak_mb};
+use peer::{Peer, cpu, gflops, peak_mb};
 use seed::{Rng, Seed};
 use serde_json::json;
+use turns::{Turn, in_turns};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -74,43 +74,26 @@ fn main() {
         })
         .collect();
     let mut rng = Seed::new(0).stream("train-peers", "tokens");
-    let mut own = Vec::new();
-    let mut others = vec![Vec::new(); peers.len()];
-    let mut peaks = vec![0.0; peers.len()];
-    for _ in 0..ROUNDS {
-        let batches = [draw(&mut rng), draw(&mut rng)];
-        let mut losses = [0.0; 2];
-        sleep(PAUSE);
-        for (batch, loss) in batches.iter().zip(&mut losses) {
-            let start = Instant::now();
-            *loss = run.step(batch);
-            own.push(start.elapsed().as_secs_f64());
-        }
-        own.remove(own.len() - 2);
-        for (at, peer) in peers.iter_mut().enumerate() {
-            sleep(PAUSE);
-            for (batch, loss) in batches.iter().zip(&losses) {
-                let tokens: Vec<u8> =
-                    batch.iter().flatten().flat_map(|token| token.to_le_bytes()).collect();
-                write("tokens.bin", &tokens);
-                let answer = peer.ask("step");
-                others[at].push(answer["s"].as_f64().expect("seconds"));
-                peaks[at] = answer["peak_mb"].as_f64().expect("a peak");
-                let theirs = answer["loss"].as_f64().expect("a loss");
-                let name = PEERS[at].0;
-                assert!((loss - theirs).abs() < TOLERANCE * theirs, "{loss}, {name}: {theirs}");
-            }
-            let first = others[at].len() - 2;
-            others[at].remove(first);
-        }
-    }
-    report(&mut own, &mut others, &peaks, &peers, peak);
+    let bytes = |batch: &Vec<Vec<u32>>| -> Vec<u8> {
+        batch.iter().flatten().flat_map(|token| token.to_le_bytes()).collect()
+    };
+    let (ours_s, turns) = in_turns(
+        ROUNDS,
+        &mut peers,
+        || draw(&mut rng),
+        |batch| run.step(batch),
+        |batch| write("tokens.bin", &bytes(batch)),
+        |at, loss, answer| {
+            let theirs = answer["loss"].as_f64().expect("a loss");
+            let name = PEERS[at].0;
+            assert!((loss - theirs).abs() < TOLERANCE * theirs, "{loss}, {name}: {theirs}");
+        },
+    );
+    report(ours_s, &turns, &peers, peak);
 }
 
-fn report(own: &mut [f64], others: &mut [Vec<f64>], peaks: &[f64], peers: &[Peer], peak: f64) {
-    let ours_s = median(own);
-    let seconds: Vec<f64> = others.iter_mut().map(|seconds| median(seconds)).collect();
-    let fastest = seconds.iter().copied().fold(f64::INFINITY, f64::min);
+fn report(ours_s: f64, turns: &[Turn], peers: &[Peer], peak: f64) {
+    let fastest = turns.iter().map(|turn| turn.s).fold(f64::INFINITY, f64::min);
     let n_tokens = (BATCH * CONTEXT) as f64;
     // Three products of two operations for each weight and token; of scores and values, half of which causality hides.
     let weights = (LAYERS * 12 * WIDTH * WIDTH + VOCABULARY * WIDTH) as f64;
@@ -121,18 +104,13 @@ fn report(own: &mut [f64], others: &mut [Vec<f64>], peaks: &[f64], peers: &[Peer
          ({:.2} times the faster)",
         n_tokens / ours_s,
         PEERS[0].0,
-        seconds[0],
+        turns[0].s,
         PEERS[1].0,
-        seconds[1],
+        turns[1].s,
         fastest / ours_s
     );
-    let rows: Vec<_> = (0..peers.len())
-        .map(|at| {
-            json!({
-                "name": PEERS[at].0, "version": peers[at].version, "configuration": PEERS[at].1,
-                "s": seconds[at], "peak_mb": peaks[at],
-            })
-        })
+    let rows: Vec<_> = (turns.iter().zip(peers).zip(PEERS))
+        .map(|((turn, peer), (name, about))| turn.row(name, peer, about, ours_s))
         .collect();
     let row = json!({
         "what": "a training step of a GPT-2-like model", "ours_s": ours_s, "ours_peak_mb": peak_mb(), "peers": rows,

@@ -12,6 +12,10 @@ use serde_json::{Value, json};
 /// Threads of OpenMP wait actively for a fifth of a second after their work.
 pub(crate) const PAUSE: Duration = Duration::from_millis(400);
 
+/// With these glibc keeps its memory, as the allocator of ours does.
+const TUNABLES: &str = "glibc.malloc.mmap_max=0:glibc.malloc.mmap_threshold=4294967296:\
+    glibc.malloc.trim_threshold=4294967296:glibc.malloc.hugetlb=1";
+
 /// A peer in a process of its own, which answers each line with one of JSON.
 pub(crate) struct Peer {
     child: Child,
@@ -21,7 +25,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts `benches/<script> <name> <folder> <sizes>` and reads its version.
+    /// Starts `benches/<script> <name> <folder> <sizes>` and reads its version. What is called `-tuned` keeps its memory.
     pub(crate) fn start(
         python: &Path,
         script: &str,
@@ -38,6 +42,7 @@ impl Peer {
             // A forced choice of kernels would slow the peer.
             .env_remove("OPENBLAS_CORETYPE")
             .env_remove("OPENBLAS_L2_SIZE")
+            .envs(name.ends_with("-tuned").then_some(("GLIBC_TUNABLES", TUNABLES)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
