@@ -184,3 +184,65 @@ pub fn at_l0(points: &[(f64, f64)], l0: f64) -> Option<f64> {
         Some(of_low + part * (of_high - of_low))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baselines::one_sided;
+    use world::toy::{FiringConfig, Hierarchy, Magnitude, ToyConfig};
+
+    /// A parent with two children, of which one fires at most, and a fourth feature that stands alone.
+    fn toy() -> ToyModel {
+        let hierarchy = Hierarchy { roots: 1, branching: 2, depth: 1, exclusive: true };
+        let firing = FiringConfig {
+            n_features: 4,
+            zipf_exponent: 0.5,
+            p_max: 0.6,
+            p_min: 0.1,
+            hierarchy: Some(hierarchy),
+            correlation_rank: 0,
+            correlation_scale: 0.0,
+        };
+        let config =
+            ToyConfig { seed: 1, d_model: 16, firing, magnitude: Magnitude::One, noise: 0.0 };
+        ToyModel::new(&config).unwrap()
+    }
+
+    #[test]
+    fn parents_and_children_are_counted_as_they_fire() {
+        let toy = toy();
+        let truth = ToyTruth::new(&toy, 0, 400).unwrap();
+        let parent = (0..4).find_map(|feature| toy.firing().parent(feature)).unwrap();
+        let (mut n, mut n_with, mut n_fired) = (0.0, 0.0, 0.0);
+        let mut sample = Sample::default();
+        for at in 0..400 {
+            toy.write(at, &mut sample);
+            let fires = |feature: usize| sample.acts.iter().any(|(it, _)| *it as usize == feature);
+            n_fired += sample.acts.len() as f64;
+            if fires(parent) {
+                n += 1.0;
+                let of = |child: usize| toy.firing().parent(child) == Some(parent) && fires(child);
+                n_with += f64::from(u8::from((0..4).any(of)));
+            }
+        }
+        assert!(n_with > 0.0 && n_with < n);
+        assert_eq!(truth.share_with_child(), Some(n_with / n));
+        assert_eq!(truth.l0(), n_fired / 400.0);
+        assert_eq!(truth.share_alone(), 0.25);
+    }
+
+    /// Latents point away from the features in the tree, and along the one that stands alone.
+    #[test]
+    fn trees_are_judged_apart_from_what_stands_alone() {
+        let toy = toy();
+        let truth = ToyTruth::new(&toy, 0, 50).unwrap();
+        let mut decoder = Matrix::from_rows(4, 16, toy.dictionary().rows().to_vec()).unwrap();
+        let alone = truth.is_alone.iter().position(|alone| *alone).unwrap();
+        for feature in (0..4).filter(|feature| *feature != alone) {
+            decoder.row_mut(feature).iter_mut().for_each(|w| *w = -*w);
+        }
+        let score = truth.score(&one_sided(&decoder, &decoder, &[0.0; 16], None).unwrap()).unwrap();
+        assert_eq!((score.alone, score.tree, score.precision), (1.0, 0.0, 0.25));
+        assert!(score.tree_cosine < ToyTruth::FOUND, "{}", score.tree_cosine);
+    }
+}
