@@ -74,13 +74,13 @@ fn editing_a_crate_makes_exactly_the_experiments_built_on_it_stale() {
         built.map(|binary| one(&binary.id, what)).collect()
     };
     let (a, b, z) = ("a-attention-sdm", "b-continual-learning", "z-other");
-    let (l, s) = ("a-language-models", "s-substrate");
+    let (l, s, c) = ("a-language-models", "s-substrate", "c-monosemanticity");
     for (crate_name, file, packages) in [
-        ("crates/geometry", "src/space.rs", [a, b].as_slice()),
-        ("crates/manifest", "src/lib.rs", &[a, b, l, s]),
+        ("crates/geometry", "src/space.rs", [a, b, c].as_slice()),
+        ("crates/manifest", "src/lib.rs", &[a, b, c, l, s]),
         ("crates/continual", "src/lib.rs", &[b]),
-        ("crates/world", "src/lib.rs", &[l, s]),
-        ("crates/stats", "src/lib.rs", &[a, b, l, s, z]),
+        ("crates/world", "src/lib.rs", &[c, l, s]),
+        ("crates/stats", "src/lib.rs", &[a, b, c, l, s, z]),
     ] {
         let expected = of(packages, crate_name);
         assert!(!expected.is_empty());
