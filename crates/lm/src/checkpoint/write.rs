@@ -110,11 +110,15 @@ fn write_shards(
             let view = TensorView::new(precision.dtype(), tensor.shape.clone(), &tensor.bytes);
             Ok((tensor.name.as_str(), view?))
         });
+        // The library leaves a file that its owner alone can read; this one gets the rights of any other new file.
+        let new = fs::File::create(&path).and_then(|file| file.metadata());
+        let rights = new.map_err(LmError::io("create", &path))?.permissions();
         let written = views.collect::<Result<Vec<_>, _>>().and_then(|views| {
             let format = [("format".to_owned(), "pt".to_owned())];
             safetensors::serialize_to_file(views, Some(format.into()), &path)
         });
         written.map_err(|error| LmError::io("write", &path)(std::io::Error::other(error)))?;
+        fs::set_permissions(&path, rights).map_err(LmError::io("write", &path))?;
         for tensor in tensors {
             total_size += tensor.bytes.len();
             weight_map.insert(tensor.name, name.clone());
