@@ -6,7 +6,7 @@
 //! - [`assign`], [`mcc_ica`], [`stability`]: partners of latents;
 //! - [`recover`], [`firing`]: how much of a known dictionary is found;
 //! - [`splitting`], [`coverage`], [`absorption`]: concepts within concepts;
-//! - [`Logistic`], [`SparseProbe`]: probes of activations and of few latents;
+//! - [`Logistic`], [`SparseProbe`], [`Skyline`]: probes of activations, of few latents, and of every concept;
 //! - [`targeted_perturbation`], [`spurious_removal`], [`disentanglement`], [`unlearning_latents`]: scores of interventions;
 //! - [`attributions`], [`ablations`], [`spearman`], [`top_k_overlap`]: what latents contribute, and whether two ways to
 //!   say so agree;
@@ -33,6 +33,7 @@ mod moments;
 mod probing;
 mod rankings;
 mod recovery;
+mod skyline;
 mod splice;
 mod toy_truth;
 
@@ -60,6 +61,7 @@ pub use matching::{MeanCorrelation, Stability, correlations, cosines, mcc_ica, s
 pub use probing::{SparseProbe, columns, largest_differences, mean_pooled};
 pub use rankings::{pearson, spearman, spearman_interval, top_k_overlap};
 pub use recovery::{Recovery, firing, recover};
+pub use skyline::{Skyline, SkylineConfig};
 pub use splice::{
     CrossEntropies, ErrorControl, Losses, MatchedDraws, cross_entropies, error_control,
     kl_divergences, kl_score, random_errors,
