@@ -8,7 +8,7 @@
 //! | `paper-a` | attention approximates Sparse Distributed Memory | `figures`, `geometry`, `kernels`, `sdm`, `seed`, `stats` |
 //! | `paper-b` | Sparse Distributed Memory is a continual learner | those of `paper-a`, and `continual` |
 //! | `dictionaries` | sparse autoencoders without language models | `dictionaries`, `figures`, `interp`, `kernels`, `sae`, `seed`, `stats`, `world` |
-//! | `paper-c` | Scaling Monosemanticity | those of `dictionaries`, and `burn`, `capture`, `corpus`, `device`, `lm`, `store`, `substrate` |
+//! | `paper-c` | Scaling Monosemanticity | those of `dictionaries`, and `burn`, `capture`, `corpus`, `device`, `inside`, `lm`, `store`, `substrate` |
 //!
 //! In a notebook with an evcxr kernel:
 //!
@@ -31,7 +31,7 @@
 #[cfg(feature = "paper-b")]
 pub use continual;
 #[cfg(feature = "paper-c")]
-pub use {burn, capture, corpus, device, lm, store, substrate};
+pub use {burn, capture, corpus, device, inside, lm, store, substrate};
 #[cfg(feature = "dictionaries")]
 pub use {dictionaries, interp, sae, world};
 #[cfg(any(feature = "paper-a", feature = "dictionaries"))]

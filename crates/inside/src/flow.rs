@@ -250,7 +250,8 @@ mod tests {
             let change = Change::Map(Box::new(|x| x * 0.5));
             let mut hooks = Hooks::new().edit_at(HOOK, 1..8, change);
             let tokens = Tokens::new(vec![sequence.clone()]).unwrap();
-            let logits = expectations(&model, &tokens, &mut hooks, &[sequence.clone()]).unwrap();
+            let logits =
+                expectations(&model, &tokens, &mut hooks, std::slice::from_ref(sequence)).unwrap();
             expected.extend(losses(&logits, &sequence[2.min(sequence.len())..]));
         }
         assert_eq!(told.each[0].losses.len(), expected.len());

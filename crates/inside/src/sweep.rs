@@ -74,7 +74,9 @@ pub fn of_trainings<T>(
     point: &Point,
     of: impl Fn(&T) -> Option<f64>,
 ) -> Vec<f64> {
-    let is = |it: &Point| it.n_latents == point.n_latents && it.penalty == point.penalty;
+    let is = |it: &Point| {
+        it.n_latents == point.n_latents && it.penalty.total_cmp(&point.penalty).is_eq()
+    };
     all.iter().filter(|(it, _)| is(it)).filter_map(|(_, number)| of(number)).collect()
 }
 
@@ -110,7 +112,7 @@ impl Sweep {
         for (place, seed) in self.seeds.iter().enumerate() {
             for n_latents in &self.n_latents {
                 for penalty in &self.penalties {
-                    let is_of_all = *penalty == self.penalty;
+                    let is_of_all = penalty.total_cmp(&self.penalty).is_eq();
                     let is_of_two = Some(n_latents) == largest && self.n_latents.len() > 1;
                     if place == 0 || (is_of_all && (place == 1 || !is_of_two)) {
                         points.push(Point {
@@ -123,6 +125,11 @@ impl Sweep {
             }
         }
         points
+    }
+
+    /// Whether a dictionary has the paper's penalty.
+    pub fn is_central(&self, point: &Point) -> bool {
+        point.penalty.total_cmp(&self.penalty).is_eq()
     }
 
     /// Sizes with each penalty, as rows of a table.

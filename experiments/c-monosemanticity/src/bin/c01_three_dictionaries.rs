@@ -311,7 +311,7 @@ fn against_l0(config: &Config, measured: &Measured) -> Figure {
 fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
     // By size, the smallest first.
     let of = |quantity: Quantity| -> Vec<(String, Number)> {
-        let points = config.sweep.grid().filter(|point| point.penalty == config.sweep.penalty);
+        let points = config.sweep.grid().filter(|point| config.sweep.is_central(point));
         let named =
             points.filter_map(|it| Some((it.label(), mean(config, measured, &it, quantity)?)));
         named.collect()

@@ -136,7 +136,7 @@ impl Experiment for OfConcepts {
         let judge = Judge::new(config, &text)?;
         let own = judge.read(&model, middle(&model))?;
         let mut found = Vec::new();
-        for point in sweep.points().iter().filter(|point| point.penalty == sweep.penalty) {
+        for point in sweep.points().iter().filter(|point| sweep.is_central(point)) {
             let name = format!("of_{}", point.n_latents);
             found.push(judge.dictionary(
                 [&name, &point.label()],
@@ -161,7 +161,7 @@ impl Experiment for OfConcepts {
         found.extend(judge.untrained(&model, &own, seed)?);
         let points = sweep.points();
         let is_middle = |n: usize| Some(&n) == sweep.n_latents.get(1);
-        let point = points.iter().find(|it| it.penalty == sweep.penalty && is_middle(it.n_latents));
+        let point = points.iter().find(|it| sweep.is_central(it) && is_middle(it.n_latents));
         let point = point.context("c01 has a dictionary of middle size")?;
         found.push(judge.shuffled(&sweep.find(&folder, point)?, &own, seed)?);
         found.push(judge.labels(&own, seed)?);

@@ -170,7 +170,7 @@ impl Experiment for Stories {
                 let tokens = tokenizer.encode(&text)?.iter().map(|token| token.id).collect();
                 let text = Sequences::cut([tokens], begin, config.n_positions)?;
                 let mut points = config.sweep.points();
-                points.retain(|point| point.penalty == config.sweep.penalty);
+                points.retain(|point| config.sweep.is_central(point));
                 measure(text, points)
             })?;
             all.push((name.to_owned(), of_text));
@@ -253,7 +253,7 @@ fn main() -> ExitCode {
 
 /// Whether it is of middle size and the paper's penalty.
 fn is_middle(config: &Config, point: &Point) -> bool {
-    config.sweep.n_latents.get(1) == Some(&point.n_latents) && point.penalty == config.sweep.penalty
+    config.sweep.n_latents.get(1) == Some(&point.n_latents) && config.sweep.is_central(point)
 }
 
 /// Over trainings of a size and penalty, with an interval if there are several.
@@ -310,12 +310,12 @@ fn by_text(config: &Config, measured: &[OfText]) -> Figure {
         let (_, label, unit, _, of) = quantity;
         let label = if unit.is_empty() { label.to_owned() } else { format!("{label} ({unit})") };
         let values = measured.iter().flat_map(|(_, points)| points);
-        let values = values.filter(|(point, _)| point.penalty == config.sweep.penalty);
+        let values = values.filter(|(point, _)| config.sweep.is_central(point));
         let most = values.filter_map(|(_, worth)| of(worth)).fold(1e-3, f64::max);
         let y = Axis::linear(&label).range(0.0, 1.1 * most);
         let mut panel = Panel::new(Axis::log10("latents"), y);
         for (which, (text, points)) in measured.iter().enumerate() {
-            let sizes = config.sweep.grid().filter(|it| it.penalty == config.sweep.penalty);
+            let sizes = config.sweep.grid().filter(|it| config.sweep.is_central(it));
             let of = |point: Point| {
                 Some((point.n_latents as f64, estimate(config, points, &point, quantity)?))
             };
