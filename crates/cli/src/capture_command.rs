@@ -73,6 +73,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// What cannot be read, honored or written, with what to do.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    inputs::store_folder(&arguments.out)?;
     let device = arguments.device.open()?;
     let (config, tokenizer) = inputs::model(&arguments.model)?;
     let hooks = inputs::hooks(&arguments.hooks, &config)?;

@@ -20,6 +20,29 @@ pub(crate) enum Bos {
     Document,
 }
 
+/// Refuses a place where no store can be, before anything long.
+///
+/// # Errors
+/// A file, or a folder of something else than a store.
+pub(crate) fn store_folder(path: &Path) -> anyhow::Result<()> {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        if path.exists() {
+            bail!("--out: {} is no folder; take another", path.display());
+        }
+        return Ok(());
+    };
+    // A run that was killed at its very beginning leaves no more than these.
+    let first = ["writer.lock", "capture.json.draft"];
+    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    let is_begun = names.iter().any(|name| name == "capture.json");
+    match names.iter().find(|name| !first.iter().any(|first| *name == first)) {
+        Some(other) if !is_begun => {
+            bail!("--out: {} holds no store, but {}; take another", path.display(), other.display())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A folder's config and tokenizer, which fit each other.
 ///
 /// # Errors

@@ -44,8 +44,33 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            terminal::warn(format_args!("error: {error:#}"));
+            terminal::warn(format_args!("error: {}", told(&error)));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// An error with its causes, but for those that the text before them tells already.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        let error = std::io::Error::other("the disk is full");
+        let error = Err::<(), _>(error).context("cannot write a: the disk is full").context("b");
+        assert_eq!(super::told(&error.unwrap_err()), "b: cannot write a: the disk is full");
     }
 }

@@ -160,6 +160,17 @@ fn a_killed_capture_goes_on_to_the_same_bytes() {
     assert!(files(&place.path("killed")) == files(&place.path("whole")));
 }
 
+/// Nothing of what lies there is touched, nor anything computed.
+#[test]
+fn a_place_where_no_store_can_be_is_refused_at_once() {
+    let place = Place::new();
+    for (out, part) in [("text.txt", "no folder"), ("model", "holds no store, but")] {
+        let told = place.fail(&["model", "text.txt", "embed", "--out", out]);
+        assert!(told.contains(part) && !told.contains("rows"), "{told}");
+    }
+    assert!(!place.path("model/capture.json").exists());
+}
+
 #[test]
 fn what_cannot_be_done_is_named_with_what_to_do() {
     let place = Place::new();
