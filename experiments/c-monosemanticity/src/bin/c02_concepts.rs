@@ -359,11 +359,15 @@ impl Judge {
     }
 }
 
-/// Names and labels, each once, in order.
+/// Names and labels, each once, in the order in which they first come.
 fn names(measured: &Measured) -> Vec<(&str, &str)> {
-    let mut names: Vec<(&str, &str)> =
-        measured.found.iter().map(|it| (it.name.as_str(), it.label.as_str())).collect();
-    names.dedup();
+    let mut names: Vec<(&str, &str)> = Vec::new();
+    for found in &measured.found {
+        let name = (found.name.as_str(), found.label.as_str());
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     names
 }
 
