@@ -3,8 +3,8 @@
 //! Of the features of Claude 3 Sonnet nobody knows which there are. The model of the world read texts whose every token carries
 //! its concepts, so those can be counted that a dictionary of c01 has a latent for: one that is active where the concept is,
 //! and nowhere else. Beside them stand dictionaries whose decoder was held near where it began, or never moved, one of a model
-//! of random weights, neurons, axes, components, the same dictionary on labels that were shuffled, and probes that were
-//! trained on labels.
+//! of random weights, neurons, axes, components, the same dictionary on labels that were shuffled, single words, and probes
+//! that were trained on labels.
 //!
 //! *Expected:* no published values: paper C could not count them. *Visible:* shares of concepts recovered, with baselines;
 //! how often parts of a concept take its place. *Run:* `just run c02`; two minutes after c01. *Data:* none.
@@ -164,6 +164,7 @@ impl Experiment for OfConcepts {
         let point = points.iter().find(|it| sweep.is_central(it) && is_middle(it.n_latents));
         let point = point.context("c01 has a dictionary of middle size")?;
         found.push(judge.shuffled(&sweep.find(&folder, point)?, &own, seed)?);
+        found.push(judge.words()?);
         found.push(judge.labels(&own, seed)?);
         Ok(Measured { found, n_concepts: judge.n_concepts() })
     }
@@ -337,6 +338,23 @@ impl Judge {
         Self::found(["shuffled", "labels shuffled"], &scores)
     }
 
+    /// A latent for each token: what is had without looking inside.
+    fn words(&self) -> Result<Found> {
+        let [_, validation, test] = &self.sequences;
+        let tokens = |part: &Sequences| -> Vec<u32> {
+            part.tokens().iter().flat_map(|sequence| &sequence[1..]).copied().collect()
+        };
+        let [validation, test] = [tokens(validation), tokens(test)];
+        let n = validation.iter().chain(&test).max().map_or(0, |most| *most as usize + 1);
+        let codes = |tokens: Vec<u32>| {
+            let rows: Vec<Vec<(u32, f32)>> = tokens.iter().map(|it| vec![(*it, 1.0)]).collect();
+            Codes::from_rows(n, &rows)
+        };
+        let codes = [codes(validation)?, codes(test)?];
+        let scores = self.scores(&codes, [&self.concepts[1], &self.concepts[2]])?;
+        Self::found(["words", "single words"], &scores)
+    }
+
     /// Probes that learned from labels.
     fn labels(&self, x: &[Matrix; 3], seed: Seed) -> Result<Found> {
         let config =
@@ -395,21 +413,24 @@ fn figure(config: &Config, measured: &Measured) -> Figure {
             "Of {n_concepts} concepts of the world: the share whose best latent tells where they are with an F1 of 0.5, and of \
              0.8, and the mean F1 of best latents. Dictionaries of three sizes, each training and means with 95 % intervals over \
              trainings; the same of middle size with its decoder held at a cosine of 0.8 to where it began, or frozen; of a model \
-             of random weights; what is had without any dictionary; labels of other rows; logistic probes, which learned from \
-             labels."
+             of random weights; what is had without any dictionary; labels of other rows; whether the token is one word; logistic \
+             probes, which learned from labels."
         ))
         .width(Width::Page)
         .panel_height_mm(64.0)
         .columns(3)
         .share_y();
-    for (what, label, of) in &QUANTITIES[..3] {
+    let drawn = &QUANTITIES[..3];
+    let values = measured.found.iter().flat_map(|it| drawn.iter().filter_map(|(.., of)| of(it)));
+    let most = values.fold(0.01, f64::max);
+    for (what, label, of) in drawn {
         let rows = names(measured).into_iter();
         let rows = rows.filter_map(|(name, label)| {
             Some((label, estimate(config, measured, name, (what, *of))?))
         });
         let rows: Vec<(&str, Estimate)> = rows.collect();
         let rows: Vec<(&str, &Estimate)> = rows.iter().map(|(label, it)| (*label, it)).collect();
-        figure = figure.panel(dot_plot(Axis::linear(label).range(0.0, 1.0), &rows));
+        figure = figure.panel(dot_plot(Axis::linear(label).range(0.0, 1.1 * most), &rows));
     }
     figure
 }
@@ -464,6 +485,11 @@ fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
             "c02.more_than_of_random_weights",
             "a dictionary recovers more concepts of a trained model than of one of random weights",
             &["random_weights"],
+        ),
+        (
+            "c02.more_than_words",
+            "a dictionary recovers more concepts than single words do",
+            &["words"],
         ),
         (
             "c02.more_than_chance",

@@ -39,6 +39,9 @@ const OTHERS: [(&str, &str); 2] =
     [("tinyshakespeare/input.txt", "Shakespeare"), ("wikitext-2/valid.txt", "Wikipedia")];
 const OWN: &str = "its own stories";
 const TEXTS: &str = "texts.json";
+/// What a text that the model knows little of is better asked with than with ΔCE: where the model is wrong, another answer may
+/// be nearer to the truth.
+const KL: Quantity = ("kl", "KL", "nats", 3, |it| Some(it.kl));
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -183,7 +186,7 @@ impl Experiment for Stories {
         for (text, points) in measured {
             let text = text.replace(' ', "_");
             for point in config.sweep.grid() {
-                for quantity in Worth::QUANTITIES {
+                for quantity in Worth::QUANTITIES.into_iter().chain([KL]) {
                     let Some(it) = estimate(config, points, &point, quantity) else { continue };
                     let Point { n_latents, penalty, .. } = point;
                     let name = format!("{text}.of_{n_latents}.penalty_{penalty}.{}", quantity.0);
@@ -232,6 +235,11 @@ impl Experiment for Stories {
                 "c03.other_texts_cost_more",
                 "reconstructions cost more on other texts than on the model's own",
                 Worth::DELTA,
+            ),
+            (
+                "c03.other_texts_changed_more",
+                "reconstructions change what the model expects more on other texts than on its own",
+                KL,
             ),
         ] {
             let mut items = of(quantity);
@@ -295,31 +303,39 @@ fn by_text(config: &Config, measured: &[OfText]) -> Figure {
     let losses = measured
         .iter()
         .filter_map(|(text, points)| Some(format!("{text} {:.2}", points.first()?.1.clean)));
+    let points = config.sweep.grid().filter(|point| config.sweep.is_central(point));
+    let names: Vec<(f64, String)> =
+        points.map(|it| (it.n_latents as f64, it.label().replace(" latents", ""))).collect();
+    let sizes: Vec<(f64, &str)> = names.iter().map(|(at, name)| (*at, name.as_str())).collect();
     let mut figure = Figure::new("C-y08", "Dictionaries of stories260K on other texts")
         .caption(&format!(
             "Dictionaries that learned stories which the model wrote, with λ = {}, on other stories, and on other texts: means \
              and 95 % intervals over trainings. (a) The share of variance that is not explained. (b) By how much the \
-             cross-entropy of the model rises. (c) Active latents of a row. The model's own cross-entropy in nats: {}.",
+             cross-entropy of the model rises. (c) KL of what the model expects as it is from what it expects with \
+             reconstructions. The model's own cross-entropy in nats: {}.",
             config.sweep.penalty,
             losses.collect::<Vec<_>>().join(", "),
         ))
         .width(Width::Page)
         .panel_height_mm(52.0)
         .columns(3);
-    for quantity in [Worth::FVU, Worth::DELTA, Worth::L0] {
+    for quantity in [Worth::FVU, Worth::DELTA, KL] {
         let (_, label, unit, _, of) = quantity;
         let label = if unit.is_empty() { label.to_owned() } else { format!("{label} ({unit})") };
         let values = measured.iter().flat_map(|(_, points)| points);
         let values = values.filter(|(point, _)| config.sweep.is_central(point));
-        let most = values.filter_map(|(_, worth)| of(worth)).fold(1e-3, f64::max);
-        let y = Axis::linear(&label).range(0.0, 1.1 * most);
-        let mut panel = Panel::new(Axis::log10("latents"), y);
+        let values: Vec<f64> = values.filter_map(|(_, worth)| of(worth)).collect();
+        let [least, most] =
+            [f64::min, f64::max].map(|end| values.iter().copied().fold(0.0, end) * 1.1);
+        let y = Axis::linear(&label).range(least, most.max(1e-3));
+        let mut panel = Panel::new(Axis::log10("latents").named_ticks(&sizes), y);
         for (which, (text, points)) in measured.iter().enumerate() {
-            let sizes = config.sweep.grid().filter(|it| config.sweep.is_central(it));
+            let points_of_penalty = config.sweep.grid().filter(|it| config.sweep.is_central(it));
             let of = |point: Point| {
                 Some((point.n_latents as f64, estimate(config, points, &point, quantity)?))
             };
-            let (x, estimates): (Vec<f64>, Vec<Estimate>) = sizes.filter_map(of).unzip();
+            let (x, estimates): (Vec<f64>, Vec<Estimate>) =
+                points_of_penalty.filter_map(of).unzip();
             panel = panel.marks(curve(&x, &estimates, text, Color::nth(which)));
         }
         figure = figure.panel(panel);
