@@ -62,6 +62,8 @@ struct Found {
     label: String,
     /// The share of concepts whose best latent has an F1 of each of [`TAU`].
     recovered: [f64; 2],
+    /// The same at the first of [`TAU`], of concepts that no single word tells as well.
+    beyond_words: f64,
     /// Mean F1 of best latents.
     f1: f64,
     /// Of latents of recovered concepts, the share of those of one concept.
@@ -80,8 +82,9 @@ struct Measured {
 
 /// What is told: the name in the record, the label, and how it is read.
 type Quantity = (&'static str, &'static str, fn(&Found) -> Option<f64>);
-const QUANTITIES: [Quantity; 5] = [
+const QUANTITIES: [Quantity; 6] = [
     ("recovered", "share recovered, F1 ≥ 0.5", |it| Some(it.recovered[0])),
+    ("beyond_words", "share of what no word tells", |it| Some(it.beyond_words)),
     ("recovered_well", "share recovered, F1 ≥ 0.8", |it| Some(it.recovered[1])),
     ("f1", "mean F1 of best latents", |it| Some(it.f1)),
     ("unique", "latents of one concept only", |it| it.unique),
@@ -164,7 +167,7 @@ impl Experiment for OfConcepts {
         let point = points.iter().find(|it| sweep.is_central(it) && is_middle(it.n_latents));
         let point = point.context("c01 has a dictionary of middle size")?;
         found.push(judge.shuffled(&sweep.find(&folder, point)?, &own, seed)?);
-        found.push(judge.words()?);
+        found.push(judge.found(["words", "single words"], &judge.words()?)?);
         found.push(judge.labels(&own, seed)?);
         Ok(Measured { found, n_concepts: judge.n_concepts() })
     }
@@ -189,6 +192,9 @@ impl Experiment for OfConcepts {
         vec![figure(config, measured).into(), table(config, measured).into()]
     }
 
+    const WORDS: &str = "a stream of random weights holds little but which word a token is, and the words alone tell half of the \
+    concepts; of those that no word tells see c02.beyond_words";
+
     fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
         claims(config, measured)
     }
@@ -204,6 +210,8 @@ struct Judge {
     concepts: [ConceptSets; 3],
     parents: Vec<Option<u32>>,
     at_least: u64,
+    /// Concepts that single words tell, ascending.
+    told_by_words: Vec<u32>,
 }
 
 impl Judge {
@@ -221,7 +229,11 @@ impl Judge {
         }
         let concepts = <[ConceptSets; 3]>::try_from(concepts);
         let concepts = concepts.map_err(|_| anyhow::anyhow!("three sets of rows have labels"))?;
-        Ok(Self { sequences, concepts, parents, at_least: config.at_least })
+        let at_least = config.at_least;
+        let mut judge = Self { sequences, concepts, parents, at_least, told_by_words: Vec::new() };
+        let told = judge.words()?.recovered(TAU[0])?.concepts;
+        judge.told_by_words = told.into_iter().map(|(concept, _)| concept).collect();
+        Ok(judge)
     }
 
     /// Activations of the three sets of rows.
@@ -236,16 +248,20 @@ impl Judge {
         Ok(ConceptScores::new(of(0), of(1), self.at_least)?)
     }
 
-    fn found([name, label]: [&str; 2], scores: &ConceptScores) -> Result<Found> {
+    fn found(&self, [name, label]: [&str; 2], scores: &ConceptScores) -> Result<Found> {
         let mut f1 = Vec::new();
         for concept in (0..).take(scores.n_concepts()).filter(|it| scores.is_scored(*it)) {
             f1.push(scores.best_latent(concept).and_then(|pair| pair.test.f1()).unwrap_or(0.0));
         }
         let [half, well] = [scores.recovered(TAU[0])?, scores.recovered(TAU[1])?];
+        let told = |concept: u32| self.told_by_words.binary_search(&concept).is_ok();
+        let n_beyond = half.concepts.iter().filter(|(concept, _)| !told(*concept)).count();
+        let n_untold = f1.len() - self.told_by_words.len();
         Ok(Found {
             name: name.to_owned(),
             label: label.to_owned(),
             recovered: [half.share().unwrap_or(0.0), well.share().unwrap_or(0.0)],
+            beyond_words: n_beyond as f64 / n_untold.max(1) as f64,
             f1: stats::mean(&f1).unwrap_or(0.0),
             unique: half.uniqueness(),
             absorbed: None,
@@ -262,7 +278,7 @@ impl Judge {
         let codes = [dictionary.encode(validation)?, dictionary.encode(test)?];
         let scores = self.scores(&codes, [&self.concepts[1], &self.concepts[2]])?;
         let absorbed = self.absorbed(dictionary, &codes[1], &scores, x)?;
-        Ok(Found { absorbed, ..Self::found(names, &scores)? })
+        Ok(Found { absorbed, ..self.found(names, &scores)? })
     }
 
     /// Absorption of concepts that have parts and a latent.
@@ -335,11 +351,11 @@ impl Judge {
             self.concepts[part].shuffled(&mut rng)
         });
         let scores = self.scores(&codes, [&shuffled[0], &shuffled[1]])?;
-        Self::found(["shuffled", "labels shuffled"], &scores)
+        self.found(["shuffled", "labels shuffled"], &scores)
     }
 
     /// A latent for each token: what is had without looking inside.
-    fn words(&self) -> Result<Found> {
+    fn words(&self) -> Result<ConceptScores> {
         let [_, validation, test] = &self.sequences;
         let tokens = |part: &Sequences| -> Vec<u32> {
             part.tokens().iter().flat_map(|sequence| &sequence[1..]).copied().collect()
@@ -351,8 +367,7 @@ impl Judge {
             Codes::from_rows(n, &rows)
         };
         let codes = [codes(validation)?, codes(test)?];
-        let scores = self.scores(&codes, [&self.concepts[1], &self.concepts[2]])?;
-        Self::found(["words", "single words"], &scores)
+        self.scores(&codes, [&self.concepts[1], &self.concepts[2]])
     }
 
     /// Probes that learned from labels.
@@ -362,7 +377,7 @@ impl Judge {
         let skyline = Skyline::fit(&x[0], &self.concepts[0], &config, seed)?;
         let codes = [skyline.codes(&x[1], 0.05)?, skyline.codes(&x[2], 0.05)?];
         let scores = self.scores(&codes, [&self.concepts[1], &self.concepts[2]])?;
-        Self::found(["labels", "probes with labels"], &scores)
+        self.found(["labels", "probes with labels"], &scores)
     }
 
     /// Concepts with enough rows to be scored, and those of them with parts.
@@ -410,8 +425,8 @@ fn figure(config: &Config, measured: &Measured) -> Figure {
     let [n_concepts, _] = measured.n_concepts;
     let mut figure = Figure::new("C-y05", "Concepts that have a latent of their own")
         .caption(&format!(
-            "Of {n_concepts} concepts of the world: the share whose best latent tells where they are with an F1 of 0.5, and of \
-             0.8, and the mean F1 of best latents. Dictionaries of three sizes, each training and means with 95 % intervals over \
+            "Of {n_concepts} concepts of the world: (a) the share whose best latent tells where they are with an F1 of 0.5, (b) \
+             the same of those that no single word tells so well, (c) the share with an F1 of 0.8. Dictionaries of three sizes, each training and means with 95 % intervals over \
              trainings; the same of middle size with its decoder held at a cosine of 0.8 to where it began, or frozen; of a model \
              of random weights; what is had without any dictionary; labels of other rows; whether the token is one word; logistic \
              probes, which learned from labels."
@@ -451,15 +466,21 @@ fn table(config: &Config, measured: &Measured) -> Table {
     table
 }
 
+const WORDS: &str = "a stream of random weights holds little but which word a token is, and the words alone tell half of the \
+    concepts; of those that no word tells see c02.beyond_words";
+
 fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
-    let (what, _, of) = QUANTITIES[0];
-    let of = |name: &str| Some(estimate(config, measured, name, (what, of))?.mean);
+    let of_quantity = |(what, _, of): Quantity, name: &str| {
+        Some(estimate(config, measured, name, (what, of))?.mean)
+    };
+    let of = |name: &str| of_quantity(QUANTITIES[0], name);
     let mut sizes: Vec<(&str, Number)> = names(measured)
         .into_iter()
         .filter(|(name, _)| name.starts_with("of_"))
         .filter_map(|(name, label)| Some((label, of(name)?)))
         .collect();
     let middle = sizes.get(1).cloned();
+    let middle_name = names(measured).get(1).map_or(String::new(), |(name, _)| (*name).to_owned());
     sizes.reverse();
     let mut claims = vec![
         Claim::about(
@@ -501,8 +522,16 @@ fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
         let best = others.max_by(|a, b| a.1.value.total_cmp(&b.1.value));
         if let Some((name, number)) = best {
             let items = [(label, middle.clone()), (name, number)];
-            claims.push(Claim::about(id, Claim::OURS, text).ordered(&items));
+            let claim = Claim::about(id, Claim::OURS, text).ordered(&items);
+            claims.push(if name == "random_weights" { claim.note(WORDS) } else { claim });
         }
+    }
+    let untold = |name: &str| of_quantity(QUANTITIES[1], name);
+    if let (Some(ours), Some(random)) = (untold(&middle_name), untold("random_weights")) {
+        let text = "of concepts that no single word tells, a dictionary recovers more of a trained model than of one of random \
+                    weights";
+        let items = [(label, ours), ("random_weights", random)];
+        claims.push(Claim::about("c02.beyond_words", Claim::OURS, text).ordered(&items));
     }
     claims
 }
