@@ -192,9 +192,6 @@ impl Experiment for OfConcepts {
         vec![figure(config, measured).into(), table(config, measured).into()]
     }
 
-    const WORDS: &str = "a stream of random weights holds little but which word a token is, and the words alone tell half of the \
-    concepts; of those that no word tells see c02.beyond_words";
-
     fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
         claims(config, measured)
     }
@@ -466,8 +463,9 @@ fn table(config: &Config, measured: &Measured) -> Table {
     table
 }
 
-const WORDS: &str = "a stream of random weights holds little but which word a token is, and the words alone tell half of the \
-    concepts; of those that no word tells see c02.beyond_words";
+/// Of a model that learned nothing.
+const RANDOM: &str = "a stream of random weights holds little but which word a token is, and words alone tell many concepts (row \
+    single words); of those that no word tells see c02.beyond_words";
 
 fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
     let of_quantity = |(what, _, of): Quantity, name: &str| {
@@ -523,7 +521,7 @@ fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
         if let Some((name, number)) = best {
             let items = [(label, middle.clone()), (name, number)];
             let claim = Claim::about(id, Claim::OURS, text).ordered(&items);
-            claims.push(if name == "random_weights" { claim.note(WORDS) } else { claim });
+            claims.push(if name == "random_weights" { claim.note(RANDOM) } else { claim });
         }
     }
     let untold = |name: &str| of_quantity(QUANTITIES[1], name);
