@@ -157,4 +157,5 @@ interchange-tools:
 
 [private]
 notebook-tools *what:
+    @{{ cmake }}
     @sh notebooks/install.sh {{ quote(tools) }} {{ what }}
