@@ -8,8 +8,8 @@
 //! - [`Sweep`]: the same for several sizes and penalties;
 //! - [`written`]: texts that a model writes, many at once.
 //!
-//! The first position of a sequence holds the token that begins texts. It is the same everywhere, and its activation is
-//! unlike all others, so it is no row and is never replaced.
+//! The first position of a sequence holds the token that begins texts, and the same activation everywhere. It is no row of
+//! what is measured, and is never replaced; dictionaries do learn it.
 
 mod error;
 mod flow;

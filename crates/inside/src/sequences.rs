@@ -2,6 +2,7 @@
 
 use corpus::{Split, Words};
 use interp::ConceptSets;
+use kernels::dictionary::Codes;
 use substrate::WorldText;
 use world::Domain;
 
@@ -30,6 +31,7 @@ pub const DOMAINS: [Domain; 7] = [
 /// let sequences = Sequences::cut(texts, 0, 3)?;
 /// assert_eq!(sequences.tokens(), [vec![0, 5, 6], vec![0, 7], vec![0, 8]]);
 /// assert_eq!(sequences.n_rows(), 4);
+/// assert_eq!(sequences.words(9)?.row(2), (&[7][..], &[1.0][..]));
 /// // Whole sequences, until there are so many rows.
 /// let (first, rest) = sequences.split_at(3);
 /// assert_eq!((first.n_rows(), rest.tokens()), (3, &[vec![0, 8]][..]));
@@ -114,6 +116,16 @@ impl Sequences {
     pub fn concepts(&self, n_concepts: usize) -> Result<Option<ConceptSets>> {
         let of = |rows: &Vec<Vec<u32>>| ConceptSets::from_rows(n_concepts, rows);
         Ok(self.concepts.as_ref().map(of).transpose()?)
+    }
+
+    /// What single words tell: a latent for each of `n_tokens` tokens, active at 1 in the rows of that token.
+    ///
+    /// # Errors
+    /// A token beyond them.
+    pub fn words(&self, n_tokens: usize) -> Result<Codes> {
+        let tokens = self.tokens.iter().flat_map(|sequence| &sequence[1..]);
+        let rows: Vec<Vec<(u32, f32)>> = tokens.map(|token| vec![(*token, 1.0)]).collect();
+        Ok(Codes::from_rows(n_tokens, &rows)?)
     }
 
     /// The first sequences, until they have `n_rows` rows, and the rest.

@@ -16,7 +16,8 @@ const FILE: &str = "sweep.json";
 /// Rows by which activations are scaled.
 const SAMPLE_ROWS: usize = 8192;
 
-/// Dictionaries of paper C's architecture: each size with each penalty for the first seed, and with the paper's for the others.
+/// Dictionaries of paper C's architecture: each size with each penalty for the first seed, and with the paper's for the others, but
+/// for the largest size, which has two seeds at most.
 ///
 /// # Examples
 ///
@@ -45,7 +46,7 @@ pub struct Sweep {
     pub n_latents: Vec<usize>,
     /// Values of λ.
     pub penalties: Vec<f64>,
-    /// The one of the paper, which all seeds are trained with.
+    /// The one of the paper.
     pub penalty: f64,
     /// Steps of each run.
     pub n_steps: u32,
@@ -53,7 +54,7 @@ pub struct Sweep {
     pub batch_rows: usize,
     /// η.
     pub learning_rate: f32,
-    /// One run each.
+    /// One run each; those from the third on leave the largest size out, unless it is the only one.
     pub seeds: Vec<u64>,
 }
 

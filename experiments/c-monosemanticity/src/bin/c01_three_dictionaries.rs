@@ -235,7 +235,7 @@ const PUBLISHED: [Published; 12] = [
 
 /// The paper's table; below, what was published of others, whose units of unexplained variance are their own.
 fn table(config: &Config, measured: &Measured) -> Table {
-    let mut table = Table::new("C-T01", "Three dictionaries, and published ones below")
+    let mut table = Table::new("C-T01", "Three dictionaries; below published ones, with error and recovery as their authors define them")
         .column("dictionary", "")
         .column("λ", "")
         .column("trainings", "");
@@ -308,6 +308,10 @@ fn against_l0(config: &Config, measured: &Measured) -> Figure {
     figure
 }
 
+const SMALL: &str = "the paper's dictionaries have a million latents and more, of a stream thousands wide; with some hundreds, of \
+    128 dimensions, both are easy to keep";
+const DEAD: &str = "the order alone is tested: the paper tells 2, 35 and 65 %, on ten million tokens, where these are 80,000 rows";
+
 fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
     // By size, the smallest first.
     let of = |quantity: Quantity| -> Vec<(String, Number)> {
@@ -324,15 +328,14 @@ fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
     let mut claims = Vec::new();
     if let Some(l0) = largest(Worth::L0) {
         let text = "fewer than 300 latents are active on average, for all three";
-        let note =
-            "the smallest has 512 latents, and the stream 128 dimensions: it says little here";
         let claim = Claim::about("c01.l0", paper, text).at_most(300.0, "largest L0", &l0);
-        claims.push(claim.note(note));
+        claims.push(claim.not_comparable(SMALL));
     }
     if let Some(fvu) = largest(Worth::FVU) {
         let text = "all three explain 65 % of the variance or more";
         let statistic = "largest share of variance unexplained";
-        claims.push(Claim::about("c01.variance", paper, text).at_most(0.35, statistic, &fvu));
+        let claim = Claim::about("c01.variance", paper, text).at_most(0.35, statistic, &fvu);
+        claims.push(claim.not_comparable(SMALL));
     }
     for (id, source, text, quantity, falls) in [
         (
@@ -362,7 +365,8 @@ fn claims(config: &Config, measured: &Measured) -> Vec<Claim> {
             items.reverse();
         }
         let items: Vec<_> = items.iter().map(|(name, it)| (name.as_str(), it.clone())).collect();
-        claims.push(Claim::about(id, source, text).ordered(&items));
+        let claim = Claim::about(id, source, text).ordered(&items);
+        claims.push(if id == "c01.dead" { claim.note(DEAD) } else { claim });
     }
     claims
 }
